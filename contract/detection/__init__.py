@@ -1,0 +1,1 @@
+"""Finding faces: the seam (base.py) and the detectors behind it."""

@@ -1,0 +1,128 @@
+"""The error tree.
+
+OneGlanceError
+├── ImageError                    the picture itself cannot be used
+│   ├── NotAnImageError           not a JPEG, PNG or WebP file
+│   │   ├── EmptyFileError        no bytes at all
+│   │   └── DamagedImageError     an image file that breaks off or is broken
+│   └── ImageTooLargeError        more bytes or pixels than allowed
+├── NoUsableFaceError             a face was needed and none could be taken
+├── BundleError                   a bundle must not be loaded
+│   ├── ManifestError             manifest missing, malformed or of an unknown format
+│   └── BundleFileError           a file is missing or its hash differs
+├── GalleryError
+│   ├── ContractMismatchError     embeddings of another bundle
+│   ├── SubjectNotFoundError
+│   ├── SubjectConflictError      the subject exists and says something else
+│   ├── GalleryLockedError        another process owns the gallery file
+│   └── GalleryUnavailableError   the storage cannot be written or read now
+│       └── GalleryFullError      no room left on the storage
+└── OverloadedError               all places are taken: come back later
+
+Errors carry facts, never HTTP: service/problems.py maps each to a status in one table.
+Each message names what to change.
+"""
+
+from collections.abc import Sequence
+
+
+class OneGlanceError(Exception):
+    """Root of everything that we raise for our callers."""
+
+
+class ImageError(OneGlanceError):
+    """The picture itself cannot be used. `reason` is the machine word of the API."""
+
+    reason: str
+
+
+class NotAnImageError(ImageError):
+    """Not a JPEG, PNG or WebP file."""
+
+    reason = "not_an_image"
+
+
+class EmptyFileError(NotAnImageError):
+    """No bytes at all."""
+
+
+class DamagedImageError(NotAnImageError):
+    """An image file that breaks off or is broken."""
+
+
+class ImageTooLargeError(ImageError):
+    """More bytes or pixels than the limits allow."""
+
+    reason = "image_too_large"
+
+
+class NoUsableFaceError(OneGlanceError):
+    """A face was needed and none could be taken.
+
+    `items` pairs the index of each image with its machine-readable reasons.
+    """
+
+    def __init__(self, message: str, items: Sequence[tuple[int, Sequence[str]]] = ()) -> None:
+        super().__init__(message)
+        self.items = tuple((index, tuple(reasons)) for index, reasons in items)
+
+
+class BundleError(OneGlanceError):
+    """A bundle must not be loaded."""
+
+
+class ManifestError(BundleError):
+    """The manifest is missing, malformed or of a format that we do not know."""
+
+
+class BundleFileError(BundleError):
+    """A file of the bundle is missing, or is not the one that the manifest pins."""
+
+
+class GalleryError(OneGlanceError):
+    """Root of what goes wrong with a gallery."""
+
+
+class ContractMismatchError(GalleryError):
+    """The gallery holds embeddings of another bundle."""
+
+    def __init__(self, *, gallery_contract_id: str, bundle_contract_id: str) -> None:
+        super().__init__(
+            f"This gallery holds embeddings of contract {gallery_contract_id}, the bundle makes "
+            f"{bundle_contract_id}: their distances mean nothing to each other. Start with the "
+            "bundle that the gallery was built with, or with an empty gallery."
+        )
+        self.gallery_contract_id = gallery_contract_id
+        self.bundle_contract_id = bundle_contract_id
+
+
+class SubjectNotFoundError(GalleryError):
+    """No subject of that id."""
+
+    def __init__(self, subject_id: str) -> None:
+        super().__init__(f"There is no subject {subject_id!r}.")
+        self.subject_id = subject_id
+
+
+class SubjectConflictError(GalleryError):
+    """The subject exists and says something else than the caller."""
+
+
+class GalleryLockedError(GalleryError):
+    """Another process owns the gallery file."""
+
+
+class GalleryUnavailableError(GalleryError):
+    """The storage cannot be read or written now; nothing was acknowledged."""
+
+
+class GalleryFullError(GalleryUnavailableError):
+    """The storage has no room left; nothing was acknowledged."""
+
+
+class OverloadedError(OneGlanceError):
+    """All places are taken. `retry_after_s` is a hint in seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

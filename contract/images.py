@@ -1,0 +1,125 @@
+"""Bytes of an upload to upright RGB pixels, the same for training, evaluation and serving.
+
+Pixel convention at this boundary: uint8, (height, width, 3), RGB, EXIF orientation applied, origin
+top left. The format is told from the content, never from a name. Size in bytes and in pixels is
+checked before any pixel is decoded, so that a small file cannot ask for a large memory.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from contract.errors import (
+    DamagedImageError,
+    EmptyFileError,
+    ImageTooLargeError,
+    NotAnImageError,
+)
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+# EXIF orientation to what makes the picture upright; 1 and unknown values need nothing.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLimits:
+    """max_bytes: of the encoded file. max_pixels: width times height, before decoding."""
+
+    max_bytes: int = 20 * 1024 * 1024
+    max_pixels: int = 50_000_000
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 1 or self.max_pixels < 1:
+            raise ValueError("Image limits must be positive numbers of bytes and pixels.")
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
+    """Decode a JPEG, PNG or WebP file into upright RGB pixels, uint8 (H, W, 3).
+
+    Transparent parts become white; CMYK, palette, grey and 16-bit images are converted; of an
+    animation the first frame is taken.
+    Raises EmptyFileError, NotAnImageError (another format), DamagedImageError (broken off or
+    broken) or ImageTooLargeError.
+    """
+    if not data:
+        raise EmptyFileError("The file is empty: send the bytes of a JPEG, PNG or WebP image.")
+    if len(data) > limits.max_bytes:
+        raise ImageTooLargeError(
+            f"The file has {len(data)} bytes, at most {limits.max_bytes} are taken: "
+            "send a smaller or more compressed image."
+        )
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of bombs and of odd metadata; our own limit below decides.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_pixels(image, limits)
+                return np.asarray(_to_rgb(_upright(image)))
+    except ImageTooLargeError:
+        raise
+    except UnidentifiedImageError as error:
+        raise NotAnImageError(
+            "The file is not a JPEG, PNG or WebP image: convert it to one of these."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ImageTooLargeError(
+            f"The image has more than {limits.max_pixels} pixels: send a smaller one."
+        ) from error
+    # Damaged files reach Pillow's plugins, which raise nearly anything, SyntaxError included.
+    except Exception as error:
+        raise DamagedImageError(
+            "The image file is damaged or breaks off: send the original file, complete."
+        ) from error
+
+
+def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise ImageTooLargeError(
+            f"The image has {width} x {height} pixels, at most {limits.max_pixels} are taken: "
+            "send a smaller one."
+        )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as the EXIF orientation says, for which only that one field has to be readable.
+
+    Pillow's exif_transpose writes all of the EXIF block anew and fails on an odd one, though the
+    pixels are whole.
+    """
+    image.load()
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except SyntaxError:  # what is marked as EXIF is none
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        # 16-bit grey: Pillow's own conversion clips to 255 instead of scaling.
+        grey = np.asarray(image, dtype=np.float64) / 257.0
+        return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        opaque = Image.new("RGBA", image.size, "white")
+        opaque.alpha_composite(image.convert("RGBA"))
+        return opaque.convert("RGB")
+    return image.convert("RGB")

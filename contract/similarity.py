@@ -1,0 +1,58 @@
+"""The one similarity of the product, and its inverse.
+
+Every score that a user sees, every threshold and every calibration uses these two functions:
+
+    similarity = 1 - distance / d_max        distance = (1 - similarity) * d_max
+
+`distance` is Euclidean. `d_max` is the largest distance that the embedding space allows, so the
+similarity lies in [0, 1] and bigger is closer. A template is accepted when similarity >= threshold.
+
+Shapes: any; B probes, N templates, D embedding size.
+"""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Space = Literal["l2", "unit_range", "unit_bounce", "bounce_limit", "none"]
+BOUNDED_SPACES: frozenset[str] = frozenset({"l2", "unit_range", "unit_bounce", "bounce_limit"})
+
+Float = npt.NDArray[np.floating]
+
+
+def max_distance(space: Space, scale: float) -> float:
+    """Largest Euclidean distance in a bounded space of radius `scale`: its diameter.
+
+    Raises ValueError for the unbounded space `none`, whose d_max has to be chosen.
+    """
+    if space not in BOUNDED_SPACES:
+        raise ValueError(f"The space {space!r} has no largest distance: state d_max yourself.")
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale must be a positive number, not {scale!r}.")
+    return 2.0 * scale
+
+
+def similarity_from_distance(distance: Float, d_max: float) -> Float:
+    """Euclidean distances in [0, d_max] to similarities in [0, 1]; beyond d_max is 0."""
+    return np.clip(1.0 - np.asarray(distance, dtype=np.float64) / d_max, 0.0, 1.0)
+
+
+def distance_from_similarity(similarity: Float, d_max: float) -> Float:
+    """Similarities in [0, 1] back to Euclidean distances in [0, d_max]."""
+    return (1.0 - np.asarray(similarity, dtype=np.float64)) * d_max
+
+
+def pairwise_similarity(probes_BD: Float, templates_ND: Float, d_max: float) -> Float:
+    """All similarities of probes to templates, shape (B, N), computed exactly in float64.
+
+    The slow and plain form: fast indexes are tested against it.
+    """
+    probes = np.asarray(probes_BD, dtype=np.float64)
+    templates = np.asarray(templates_ND, dtype=np.float64)
+    distances_BN = (
+        np.stack([np.sqrt(np.square(templates - probe).sum(axis=1)) for probe in probes])
+        if len(probes)
+        else np.zeros((0, len(templates)))
+    )
+    return similarity_from_distance(distances_BN, d_max)

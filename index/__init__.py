@@ -1,0 +1,1 @@
+"""The gallery: records, durable store, search indexes. Knows neither torch nor HTTP."""

@@ -1,0 +1,85 @@
+"""What the gallery takes from its callers; all refusals are ValueError and say what to change.
+
+Shapes: M rows, D embedding size.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from index.records import JSON, Embeddings
+
+# Safe in a URL path, a file name and a log line; never "." or "..".
+SUBJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,127}")
+NAME_MAX_CHARS = 256
+EXTERNAL_ID_MAX_CHARS = 128
+METADATA_MAX_BYTES = 65_536
+
+
+def check_embeddings(embeddings_MD: Any, *, size: int, what: str) -> Embeddings:
+    """A float32 C-ordered copy, (M, D): what the caller does to its own later is no matter."""
+    array = np.asarray(embeddings_MD)
+    if array.dtype.kind != "f" or array.ndim != 2 or array.shape[1] != size:
+        raise ValueError(
+            f"{what} must be floating point numbers of shape (M, {size}), "
+            f"not {array.dtype} of shape {array.shape}."
+        )
+    with np.errstate(over="ignore"):
+        array = np.array(array, dtype=np.float32, order="C")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{what} must be finite: there is a NaN, an infinity or an overflow.")
+    return array
+
+
+def check_subject_id(subject_id: str) -> str:
+    """1 to 128 ASCII letters, digits and . _ : @ + ~ -, the first one a letter or digit."""
+    if not SUBJECT_ID.fullmatch(subject_id):
+        raise ValueError(
+            f"The subject id {_shown(subject_id)} cannot be used: take 1 to 128 ASCII letters, "
+            "digits and . _ : @ + ~ - and begin with a letter or digit."
+        )
+    return subject_id
+
+
+def check_text(text: str | None, *, what: str, max_chars: int) -> str | None:
+    """Plain text of 1 to `max_chars` characters without control characters, or None."""
+    if text is None:
+        return None
+    # Cs: half a surrogate pair, which UTF-8 cannot carry. Cf stays: names need joiners.
+    bad = any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
+    if bad or not 1 <= len(text) <= max_chars:
+        raise ValueError(
+            f"The {what} {_shown(text)} cannot be used: take 1 to {max_chars} characters, "
+            "no control characters among them."
+        )
+    return text
+
+
+def metadata_text(metadata: Mapping[str, JSON]) -> str:
+    """Canonical JSON text of a metadata object, at most 64 KiB: equal objects, equal text."""
+    try:
+        plain = dict(metadata)
+        text = json.dumps(
+            plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"), sort_keys=True
+        )
+        if json.loads(text) != plain:
+            raise ValueError("it changes on its way through JSON")
+        size = len(text.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"The metadata must be a JSON object with string keys and finite numbers ({error})."
+        ) from error
+    if size > METADATA_MAX_BYTES:
+        raise ValueError(
+            f"The metadata takes {size} bytes as JSON, at most {METADATA_MAX_BYTES} are kept."
+        )
+    return text
+
+
+def _shown(text: str) -> str:
+    shown = ascii(text[:40])
+    return shown if len(text) <= 40 else f"{shown}… ({len(text)} characters)"

@@ -1,0 +1,1 @@
+"""Online: the HTTP service. Never imports training."""

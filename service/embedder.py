@@ -1,0 +1,134 @@
+"""Crops to embeddings: the seam, and TorchScript behind it.
+
+Shapes: B batch, D embedding size.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from contract.bundle import Bundle
+from contract.errors import OneGlanceError
+from contract.similarity import similarity_from_distance
+from contract.torchscript import load_torchscript, torchscript_deprecation_silenced
+
+# Largest shift of a similarity that bfloat16 may cause: a tenth of what one photo differs from
+# the next of the same person.
+BF16_TOLERANCE: Final = 0.005
+
+Pixels = npt.NDArray[np.uint8]
+Embeddings = npt.NDArray[np.float32]
+Precision = Literal["float32", "bfloat16"]
+
+log = logging.getLogger(__name__)
+
+
+class Embedder(Protocol):
+    """Turns aligned crops into embeddings of one contract. Safe to call from threads."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes: cpu or cuda."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """What it computes in."""
+        ...
+
+    def embed(self, crops_BHW3: Pixels) -> Embeddings:
+        """float32 (B, D) of uint8 (B, H, W, 3) RGB crops; B may be 0."""
+        ...
+
+
+class TorchScriptEmbedder:
+    """The bundle's TorchScript model, frozen, on CUDA or the CPU.
+
+    precision: `auto` computes in bfloat16 where the processor has matrix units for it and the
+        embeddings stay within BF16_TOLERANCE of float32; float32 otherwise.
+    Raises BundleFileError (not a model) or OneGlanceError (no such device).
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: Literal["auto", "cpu", "cuda"] = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    ) -> None:
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        elif device == "cuda" and not torch.cuda.is_available():
+            raise OneGlanceError("There is no CUDA device that torch can use: take cpu or auto.")
+        self._device = device
+        self._size = bundle.manifest.embedding.size
+        model = load_torchscript(bundle, device)
+        self._precision: Precision = "float32"
+        self._model = _frozen(model)
+        if precision == "bfloat16" or (precision == "auto" and _bf16_is_fast(device)):
+            candidate = _frozen(load_torchscript(bundle, device).to(torch.bfloat16))
+            shift = _largest_shift(self._model, candidate, bundle, device)
+            log.info("bfloat16 shifts similarities by at most %.4f", shift)
+            if precision == "bfloat16" or shift <= BF16_TOLERANCE:
+                self._model, self._precision = candidate, "bfloat16"
+
+    @property
+    def device(self) -> str:
+        """cpu or cuda."""
+        return self._device
+
+    @property
+    def precision(self) -> Precision:
+        """float32 or bfloat16."""
+        return self._precision
+
+    @torch.inference_mode()
+    def embed(self, crops_BHW3: Pixels) -> Embeddings:
+        """float32 (B, D) of uint8 (B, H, W, 3) RGB crops; B may be 0."""
+        if len(crops_BHW3) == 0:
+            return np.zeros((0, self._size), dtype=np.float32)
+        crops = torch.from_numpy(np.ascontiguousarray(crops_BHW3)).to(self._device)
+        embeddings: Embeddings = self._model(crops).float().cpu().numpy()
+        return embeddings
+
+
+def _frozen(model: torch.jit.ScriptModule) -> Callable[[Tensor], Tensor]:
+    """Weights become constants, which folds the normalisation layers into the convolutions."""
+    with torchscript_deprecation_silenced():
+        frozen: Callable[[Tensor], Tensor] = torch.jit.freeze(model)
+    return frozen
+
+
+def _bf16_is_fast(device: str) -> bool:
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+
+
+@torch.inference_mode()
+def _largest_shift(
+    exact: Callable[[Tensor], Tensor],
+    fast: Callable[[Tensor], Tensor],
+    bundle: Bundle,
+    device: str,
+) -> float:
+    """How far `fast` moves the embedding of a crop, as a difference of similarity."""
+    manifest = bundle.manifest
+    crops = torch.from_numpy(_probe_crops(manifest.input.height, manifest.input.width)).to(device)
+    difference = exact(crops).float() - fast(crops).float()
+    moved = torch.linalg.vector_norm(difference, dim=1).cpu().numpy()
+    return float(np.max(1.0 - similarity_from_distance(moved, manifest.embedding.d_max)))
+
+
+def _probe_crops(height: int, width: int, count: int = 16) -> Pixels:
+    """Smooth random pictures, the same each time: light and edges, though no faces."""
+    rng = np.random.default_rng(0)
+    coarse = torch.from_numpy(rng.uniform(0, 255, (count, 3, 7, 7)))
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
+    return smooth.clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).numpy()

@@ -1,0 +1,140 @@
+"""Errors to answers: the ONE table from domain error to status, all as RFC 9457 problem+json."""
+
+import http
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import Scope
+
+from contract import errors as e
+from service.request_error import RequestError
+from service.request_id import HEADER, request_id_of
+from service.schemas import Problem
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one sort of error is answered."""
+
+    status: int
+    code: str
+    title: str
+
+
+class BodyTooLargeError(HTTPException):
+    """The body of the request is too large.
+
+    It comes up while the framework reads the body, which lets only its own errors through.
+    """
+
+    def __init__(self, max_body_bytes: int) -> None:
+        detail = f"The request has more than {max_body_bytes} bytes: send fewer or smaller images."
+        super().__init__(TABLE[BodyTooLargeError].status, detail)
+
+
+# The first base that an error has here decides, so a subclass comes through its nearest one.
+TABLE: Final[dict[type[Exception], Kind]] = {
+    e.EmptyFileError: Kind(422, "empty_file", "The file is empty"),
+    e.DamagedImageError: Kind(422, "damaged_image", "The image is damaged"),
+    e.NotAnImageError: Kind(415, "not_an_image", "Not a JPEG, PNG or WebP image"),
+    e.ImageTooLargeError: Kind(413, "image_too_large", "The image is too large"),
+    e.NoUsableFaceError: Kind(422, "no_usable_face", "No usable face"),
+    e.SubjectNotFoundError: Kind(404, "subject_not_found", "No such subject"),
+    e.SubjectConflictError: Kind(409, "subject_conflict", "The subject says something else"),
+    e.ContractMismatchError: Kind(409, "bundle_mismatch", "Embeddings of another bundle"),
+    e.GalleryFullError: Kind(507, "storage_full", "No room left on the storage"),
+    e.GalleryUnavailableError: Kind(503, "gallery_unavailable", "The gallery is not available"),
+    e.OverloadedError: Kind(503, "overloaded", "The service is busy"),
+    RequestError: Kind(422, "invalid_request", "The request cannot be understood"),
+    RequestValidationError: Kind(422, "invalid_request", "The request cannot be understood"),
+    BodyTooLargeError: Kind(413, "body_too_large", "The request is too large"),
+}
+INTERNAL: Final = Kind(500, "internal_error", "Something went wrong on our side")
+RETRY_AFTER_S: Final = 1
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` as a problem."""
+    for error in TABLE:
+        app.add_exception_handler(error, _answer_known)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_unknown)
+
+
+def kind_of(error: Exception) -> Kind:
+    """How `error` is answered: by its nearest class in the table."""
+    return next((TABLE[base] for base in type(error).__mro__ if base in TABLE), INTERNAL)
+
+
+def known_problem(scope: Scope, error: Exception) -> JSONResponse:
+    """The answer to `error`, which is one of the table's."""
+    return _problem(scope, kind_of(error), _detail(error), _items(error))
+
+
+def _problem(scope: Scope, kind: Kind, detail: str, errors: list[dict[str, Any]]) -> JSONResponse:
+    body = Problem(
+        type=f"/problems/{kind.code.replace('_', '-')}",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=scope["path"],
+        code=kind.code,
+        request_id=request_id_of(scope),
+        errors=errors,
+    )
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if kind.status in (429, 503) else None
+    return JSONResponse(
+        body.model_dump(),
+        kind.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+async def _answer_known(request: Request, error: Exception) -> JSONResponse:
+    return known_problem(request.scope, error)
+
+
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+    """Errors of the framework itself: no such route, method not allowed, malformed multipart."""
+    assert isinstance(error, HTTPException)
+    phrase = http.HTTPStatus(error.status_code).phrase
+    kind = Kind(error.status_code, phrase.lower().replace(" ", "_"), phrase)
+    answer = _problem(request.scope, kind, str(error.detail), [])
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _answer_unknown(request: Request, error: Exception) -> JSONResponse:
+    log.error("request %s failed", request_id_of(request.scope), exc_info=error)
+    detail = "The service has logged what happened under this request_id."
+    answer = _problem(request.scope, INTERNAL, detail, [])
+    # Starlette answers this one outside of all middleware, RequestId included.
+    answer.headers[HEADER] = request_id_of(request.scope)
+    return answer
+
+
+def _detail(error: Exception) -> str:
+    if isinstance(error, RequestValidationError):
+        return "; ".join(f"{item['field']}: {item['message']}" for item in _items(error))
+    return str(error.detail) if isinstance(error, HTTPException) else str(error)
+
+
+def _items(error: Exception) -> list[dict[str, Any]]:
+    if isinstance(error, e.NoUsableFaceError):
+        return [{"index": index, "reasons": list(reasons)} for index, reasons in error.items]
+    if isinstance(error, RequestError):
+        return [{"field": error.field, "message": str(error)}]
+    if isinstance(error, RequestValidationError):
+        return [
+            {"field": ".".join(map(str, item["loc"][1:])) or "body", "message": item["msg"]}
+            for item in error.errors()
+        ]
+    return []

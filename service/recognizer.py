@@ -1,0 +1,70 @@
+"""One photo to its faces, each with its embedding: decode, detect, align, embed."""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from contract.alignment import align_face
+from contract.bundle import Bundle
+from contract.detection.base import DetectedFace, FaceDetector
+from contract.errors import BundleError
+from contract.images import ImageLimits, decode_image
+from service.embedder import Embedder
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedFace:
+    """A face and its embedding, float32 (D,)."""
+
+    face: DetectedFace
+    embedding: npt.NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Timing:
+    """Milliseconds that each stage of a request took."""
+
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+    def stage(self, name: str, since: float) -> float:
+        """Add the time since `since` (perf_counter seconds) to a stage; returns the time now."""
+        now = time.perf_counter()
+        self.stages_ms[name] = self.stages_ms.get(name, 0.0) + (now - since) * 1000
+        return now
+
+
+class Recognizer:
+    """Detector and embedder of one bundle."""
+
+    def __init__(
+        self, bundle: Bundle, detector: FaceDetector, embedder: Embedder, limits: ImageLimits
+    ) -> None:
+        self._alignment = bundle.manifest.input.alignment
+        if self._alignment != "five_point_112":
+            raise BundleError("Only bundles of alignment five_point_112 can be served yet.")
+        self._detector, self._embedder, self._limits = detector, embedder, limits
+
+    def detect(self, data: bytes, timing: Timing) -> tuple[Pixels, list[DetectedFace]]:
+        """Upright pixels of an image file and its faces, largest first. Raises ImageError."""
+        now = time.perf_counter()
+        pixels = decode_image(data, self._limits)
+        now = timing.stage("decode", now)
+        faces = self._detector.detect(pixels)
+        timing.stage("detect", now)
+        return pixels, faces
+
+    def embed(
+        self, pixels: Pixels, faces: list[DetectedFace], timing: Timing
+    ) -> list[EmbeddedFace]:
+        """The given faces of one photo with their embeddings, computed in one batch."""
+        if not faces:
+            return []
+        now = time.perf_counter()
+        crops = np.stack([align_face(pixels, face.landmarks) for face in faces])
+        embeddings = self._embedder.embed(crops)
+        timing.stage("embed", now)
+        return [EmbeddedFace(f, e) for f, e in zip(faces, embeddings, strict=True)]

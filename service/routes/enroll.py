@@ -1,0 +1,129 @@
+"""POST /v1/enroll, also /enroll."""
+
+import json
+from functools import partial
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.enrolment import Enrolled, FacePolicy, SubjectWish, enroll
+from service.request_error import RequestError
+from service.request_id import request_id_of
+from service.routes.common import RuntimeDep, bundle_ref, problems, read_upload
+from service.schemas import (
+    AcceptedImage,
+    BundleRef,
+    EnrollAnswer,
+    EnrolledSubject,
+    RejectedImage,
+    SubjectOut,
+)
+
+# Deeper JSON can be stored, but the framework could not write it into an answer again.
+METADATA_MAX_DEPTH: Final = 32
+
+router = APIRouter(tags=["enrol"])
+
+
+class EnrollForm(BaseModel):
+    """The multipart form. A field that is not listed is refused, so that no wish is lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: list[UploadFile] = Field(description="JPEG, PNG or WebP files, one face each")
+    subject_id: str | None = Field(None, description="of a subject to add to, or to make")
+    name: str | None = Field(None, description="for people to read")
+    external_id: str | None = Field(None, description="the subject's id in your own system")
+    metadata: str | None = Field(None, description="a JSON object to keep with the subject")
+    face_policy: FacePolicy = Field(
+        "single", description="single refuses a photo of several faces, largest takes the largest"
+    )
+
+
+@router.post(
+    "/v1/enroll",
+    response_model=EnrollAnswer,
+    status_code=201,
+    responses={
+        200: {"description": "Added to a subject that was there", "model": EnrollAnswer},
+        **problems(409, 413, 415, 422, 503, 507),
+    },
+)
+@router.post("/enroll", include_in_schema=False, response_model=EnrollAnswer, status_code=201)
+async def enroll_images(
+    form: Annotated[EnrollForm, Form(media_type="multipart/form-data")],
+    runtime: RuntimeDep,
+    request: Request,
+    response: Response,
+) -> EnrollAnswer:
+    """Store the face of each image as a template of one subject.
+
+    201 for a new subject, 200 for templates added to one. Images that cannot be used are listed
+    with their reasons; when none can, nothing is stored and the answer is 422.
+    """
+    limit = runtime.settings.max_images_per_request
+    if not 1 <= len(form.images) <= limit:
+        raise RequestError("images", f"Send 1 to {limit} images, not {len(form.images)}.")
+    wish = SubjectWish(
+        subject_id=form.subject_id,
+        name=form.name,
+        external_id=form.external_id,
+        metadata=_metadata(form.metadata),
+    )
+    uploads = [await read_upload(image) for image in form.images]
+    enrolled = await runtime.workers.run(
+        partial(enroll, runtime.recognizer, runtime.gallery, uploads, wish, form.face_policy)
+    )
+    response.status_code = 201 if enrolled.enrollment.created else 200
+    return _answer(enrolled, bundle_ref(runtime), request_id_of(request.scope))
+
+
+def _metadata(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError("metadata", f"metadata is not JSON: {error}.") from error
+    if not isinstance(metadata, dict):
+        raise RequestError("metadata", 'metadata must be a JSON object, as in {"team": "blue"}.')
+    if not _nests_at_most(metadata, METADATA_MAX_DEPTH):
+        raise RequestError("metadata", f"metadata nests more than {METADATA_MAX_DEPTH} levels.")
+    return metadata
+
+
+def _nests_at_most(value: Any, levels: int) -> bool:
+    """No more than so many objects and lists inside one another."""
+    if not isinstance(value, (dict, list)):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_nests_at_most(item, levels - 1) for item in inner)
+
+
+def _answer(enrolled: Enrolled, bundle: BundleRef, request_id: str) -> EnrollAnswer:
+    enrollment = enrolled.enrollment
+    subject = SubjectOut.of(enrollment.subject).model_dump()
+    return EnrollAnswer(
+        subject=EnrolledSubject(created=enrollment.created, **subject),
+        accepted=[
+            AcceptedImage(
+                index=index,
+                filename=upload.filename,
+                template_id=template_id,
+                **AcceptedImage.fields_of(face),
+            )
+            for (index, upload, face), template_id in zip(
+                enrolled.accepted, enrollment.template_ids, strict=True
+            )
+        ],
+        rejected=[
+            RejectedImage.model_validate(
+                {"index": r.index, "filename": r.filename, "reasons": r.reasons, "detail": r.detail}
+            )
+            for r in enrolled.rejected
+        ],
+        bundle=bundle,
+        gallery_revision=enrollment.revision,
+        request_id=request_id,
+    )

@@ -1,0 +1,28 @@
+"""GET /healthz and /readyz."""
+
+from fastapi import APIRouter
+
+from service.routes.common import RuntimeDep, bundle_ref, problems
+from service.schemas import Health, Ready
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", response_model=Health)
+async def healthz() -> Health:
+    """The process answers."""
+    return Health()
+
+
+@router.get("/readyz", response_model=Ready, responses=problems(503))
+async def readyz(runtime: RuntimeDep) -> Ready:
+    """The model computes and the gallery can be read: tried now, not remembered."""
+    await runtime.workers.run(runtime.check)
+    return Ready(
+        bundle=bundle_ref(runtime),
+        detector=runtime.detector.name,
+        device=runtime.embedder.device,
+        precision=runtime.embedder.precision,
+        subjects=runtime.gallery.subject_count,
+        templates=runtime.gallery.template_count,
+    )

@@ -1,0 +1,79 @@
+"""Everything that the routes work with, built once from the settings."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from contract.bundle import Bundle, load_bundle
+from contract.detection.base import FaceDetector
+from contract.detection.mtcnn import MtcnnDetector
+from contract.images import ImageLimits
+from index.gallery import Gallery
+from service.embedder import Embedder, TorchScriptEmbedder
+from service.recognizer import Recognizer
+from service.settings import Settings
+from service.workers import Workers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One bundle, one gallery and the threads that work on them."""
+
+    settings: Settings
+    bundle: Bundle
+    detector: FaceDetector
+    embedder: Embedder
+    recognizer: Recognizer
+    gallery: Gallery
+    workers: Workers
+
+    def check(self) -> None:
+        """Compute one embedding and read the gallery: raises what a request would."""
+        spec = self.bundle.manifest.input
+        self.embedder.embed(np.zeros((1, spec.height, spec.width, 3), dtype=np.uint8))
+        self.gallery.subjects(limit=1)
+
+    def close(self) -> None:
+        """Finish what was accepted, then let the gallery go."""
+        self.workers.close()
+        self.gallery.close()
+
+
+def build_runtime(
+    settings: Settings,
+    *,
+    detector: FaceDetector | None = None,
+    embedder: Embedder | None = None,
+) -> Runtime:
+    """Load bundle, detector and gallery. Raises OneGlanceError when one must not be used.
+
+    detector, embedder: others than the settings name, for tests and experiments.
+    """
+    # Requests run side by side in worker threads; a pool of torch threads in each would only
+    # make them wait for one another.
+    torch.set_num_threads(1)
+    bundle = load_bundle(settings.bundle_path)
+    if embedder is None:
+        embedder = TorchScriptEmbedder(bundle, device=settings.device, precision=settings.precision)
+    if detector is None:
+        detector = MtcnnDetector(
+            min_face_px=settings.detector_min_face_px,
+            max_side_px=settings.detector_max_side_px,
+            device=embedder.device,
+        )
+    limits = ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    recognizer = Recognizer(bundle, detector, embedder, limits)
+    gallery = Gallery.open(settings.gallery_path, bundle.manifest.contract)
+    log.info(
+        "bundle %s %s, gallery %s with %d subjects",
+        bundle.manifest.name,
+        bundle.manifest.version,
+        settings.gallery_path,
+        gallery.subject_count,
+    )
+    workers = Workers(threads=settings.worker_threads, queue=settings.max_queued_requests)
+    return Runtime(settings, bundle, detector, embedder, recognizer, gallery, workers)

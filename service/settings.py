@@ -1,0 +1,43 @@
+"""Settings of the service, from environment variables `ONEGLANCE_*` or the command line."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "oneglance-faces"
+
+
+class Settings(BaseSettings):
+    """Each limit says its unit in its name. Unknown ONEGLANCE_ variables are not looked at."""
+
+    model_config = SettingsConfigDict(env_prefix="ONEGLANCE_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    bundle_path: Path = Field(SHIPPED_BUNDLE, description="folder of the bundle to serve")
+    gallery_path: Path = Field(
+        Path("data/gallery.sqlite3"), description="file of the gallery, made if absent"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where to compute; auto takes CUDA where it is there"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto takes bfloat16 where it is fast and agrees with float32"
+    )
+    detector_min_face_px: int = Field(20, ge=12, description="smallest face looked for, pixels")
+    detector_max_side_px: int = Field(
+        1024, ge=64, description="larger photos are searched for faces at this longest side"
+    )
+    max_image_bytes: int = Field(20 * 1024 * 1024, ge=1, description="of one image file")
+    max_image_pixels: int = Field(50_000_000, ge=1, description="width times height of one image")
+    max_body_bytes: int = Field(100 * 1024 * 1024, ge=1, description="of one request")
+    max_images_per_request: int = Field(20, ge=1, description="images in one enrolment")
+    worker_threads: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, description="images worked on at a time"
+    )
+    max_queued_requests: int = Field(
+        64, ge=0, description="requests that wait for a worker; further ones are answered 503"
+    )

@@ -1,0 +1,1 @@
+"""Offline: from labelled images to a bundle. Imports neither the gallery nor the service."""

@@ -1,0 +1,1 @@
+"""Images on disk: packs, splits, batches and augmentation."""

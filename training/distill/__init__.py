@@ -1,0 +1,1 @@
+"""Learning from a frozen teacher: its embeddings of the same crops are the student's targets."""

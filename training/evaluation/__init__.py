@@ -1,0 +1,1 @@
+"""Protocols, each named: LFW verification, open-set search."""

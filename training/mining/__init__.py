@@ -1,0 +1,1 @@
+"""Choosing the pairs of a batch that teach most."""
