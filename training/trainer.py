@@ -86,6 +86,7 @@ class Trainer:
 
     def fit(self) -> None:
         """Run to the end of the last epoch. Raises NonFiniteLossError naming the batch."""
+        self._run.mkdir(parents=True, exist_ok=True)
         first = self._step // self._steps_per_epoch
         for epoch in range(first, self._config.epochs):
             self._epoch(epoch)

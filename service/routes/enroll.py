@@ -47,7 +47,7 @@ class EnrollForm(BaseModel):
     status_code=201,
     responses={
         200: {"description": "Added to a subject that was there", "model": EnrollAnswer},
-        **problems(409, 413, 415, 422, 503, 507),
+        **problems(400, 409, 413, 415, 422, 503, 507),
     },
 )
 @router.post("/enroll", include_in_schema=False, response_model=EnrollAnswer, status_code=201)

@@ -38,7 +38,7 @@ class IdentifyForm(BaseModel):
 @router.post(
     "/v1/identify",
     response_model=IdentifyAnswer,
-    responses=problems(413, 415, 422, 503),
+    responses=problems(400, 413, 415, 422, 503),
 )
 @router.post("/identify", include_in_schema=False, response_model=IdentifyAnswer)
 async def identify_faces(

@@ -33,14 +33,14 @@ async def list_subjects(
     )
 
 
-@router.get("/{subject_id}", response_model=SubjectOut, responses=problems(404, 503))
+@router.get("/{subject_id}", response_model=SubjectOut, responses=problems(404, 422, 503))
 async def get_subject(subject_id: str, runtime: RuntimeDep) -> SubjectOut:
     """One subject."""
     subject = await runtime.workers.run(partial(runtime.gallery.subject, subject_id))
     return SubjectOut.of(subject)
 
 
-@router.delete("/{subject_id}", status_code=204, responses=problems(404, 503, 507))
+@router.delete("/{subject_id}", status_code=204, responses=problems(404, 422, 503, 507))
 async def delete_subject(subject_id: str, runtime: RuntimeDep) -> None:
     """Remove a subject with all its templates; searches stop finding it before the answer."""
     await runtime.workers.run(partial(runtime.gallery.remove_subject, subject_id))

@@ -21,6 +21,7 @@ def embed_images(
     """float32 (N, D) of uint8 (N, H, W, 3) RGB crops, in batches."""
     out = []
     for start in tqdm(range(0, len(images_NHW3), batch_size), "embed", disable=not progress):
-        batch = torch.from_numpy(np.ascontiguousarray(images_NHW3[start : start + batch_size]))
+        # A copy, since a pack on disk may not be written and torch warns of such memory.
+        batch = torch.from_numpy(np.array(images_NHW3[start : start + batch_size]))
         out.append(model(batch.to(device)).float().cpu().numpy())
     return np.concatenate(out)

@@ -48,9 +48,9 @@ def read_pairs(path: Path) -> list[Pair]:
         lines = path.read_text(encoding="utf-8").splitlines()
         folds, each = (int(number) for number in lines[0].split())
         pairs = [_pair(line, number // (2 * each)) for number, line in enumerate(lines[1:])]
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, ZeroDivisionError) as error:
         raise PackError(f"{path} is not LFW's pairs.txt.") from error
-    if len(pairs) != 2 * folds * each:
+    if not pairs or len(pairs) != 2 * folds * each:
         raise PackError(f"{path} has {len(pairs)} pairs instead of {2 * folds * each}.")
     return pairs
 

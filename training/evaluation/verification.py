@@ -27,17 +27,19 @@ def folded_accuracy(
     """Accuracy of each fold at the threshold that is best on the other folds (LFW, View 2).
 
     A pair is accepted at score >= threshold; a NaN score (a face could not be acquired) is an
-    error whatever the threshold.
+    error whatever the threshold. Raises ValueError with fewer than two folds.
     """
+    folds = np.unique(folds_P)
+    if len(folds) < 2:
+        raise ValueError(f"Accuracy over folds needs pairs in two of them, not in {len(folds)}.")
     accuracies = []
-    for fold in np.unique(folds_P):
+    for fold in folds:
         test = folds_P == fold
         threshold = best_threshold(scores_P[~test], mated_P[~test])
         accuracies.append(accuracy_at(threshold, scores_P[test], mated_P[test]))
-    spread = float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0
     return FoldedAccuracy(
         mean=float(np.mean(accuracies)),
-        standard_error=spread / np.sqrt(len(accuracies)),
+        standard_error=float(np.std(accuracies, ddof=1) / np.sqrt(len(accuracies))),
         pairs=len(scores_P),
     )
 
@@ -64,9 +66,9 @@ def best_threshold(scores_P: Floats, mated_P: Bools) -> float:
     )
     # Equal scores are accepted together: no threshold cuts between them.
     right[1:-1][scores[1:] == scores[:-1]] = -1
-    edges = np.concatenate(
-        [[scores[0] - 1e-6], (scores[1:] + scores[:-1]) / 2, [scores[-1] + 1e-6]]
-    )
+    # Midway between neighbouring floats is one of them: the upper one, to cut between them.
+    middles = np.maximum((scores[1:] + scores[:-1]) / 2, np.nextafter(scores[:-1], np.inf))
+    edges = np.concatenate([[scores[0] - 1e-6], middles, [scores[-1] + 1e-6]])
     return float(edges[int(np.argmax(right))])
 
 

@@ -1,0 +1,101 @@
+"""Enrol the astronaut from one photo, find her again, and call others unknown.
+
+    python -m benchmarks.demo
+
+The photo is NASA's portrait of Eileen Collins, in the public domain, from scikit-image's wheel.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.asgi import AsgiClient, local_service
+from benchmarks.lfw_people import DataMissingError, LfwPeople, data_root, trained_names
+from benchmarks.pictures import astronaut, encoded, landscape
+from contract.errors import OneGlanceError
+from service.settings import Settings
+
+NAME = "Eileen Collins"
+OTHERS = 5
+
+
+def variants() -> dict[str, bytes]:
+    """Her photo, changed as photos are on their way through the world."""
+    photo = astronaut()
+    half = Image.fromarray(photo).reduce(2)
+    return {
+        "flipped": encoded(np.ascontiguousarray(photo[:, ::-1])),
+        "shrunk to half its size": encoded(np.asarray(half)),
+        "as a JPEG of quality 30": encoded(photo, "JPEG", quality=30),
+    }
+
+
+def others() -> Iterator[tuple[str, bytes]]:
+    """Photos of people of LFW, where they are on this machine."""
+    root = data_root()
+    with LfwPeople(root) as people:
+        cast = people.cast(enrolled=0, strangers=OTHERS, seed=0, without=trained_names(root))
+        for name, photo in cast.strangers.items():
+            yield name.replace("_", " "), people.read(photo)
+
+
+def faces_of(service: AsgiClient, photo: bytes) -> list[dict[str, Any]]:
+    """What the service says of every face in a photo."""
+    answer = service.post("/v1/identify", files={"image": ("photo", photo)})
+    answer.raise_for_status()
+    faces: list[dict[str, Any]] = answer.json()["faces"]
+    return faces
+
+
+def told(what: str, faces: list[dict[str, Any]], expected: list[str]) -> bool:
+    """Print a line on one photo; whether its faces are named as expected."""
+    names = [(face["subject"] or {}).get("name") or face["decision"] for face in faces]
+    scores = ", ".join(
+        f"{name} (similarity {face['similarity']:.3f})"
+        for name, face in zip(names, faces, strict=True)
+    )
+    right = names == expected
+    print(f"{'  ' if right else '! '}{what}: {scores or 'no face'}")
+    return right
+
+
+def show(service: AsgiClient) -> bool:
+    """The whole story; whether all of it came out right."""
+    photo = {"images": ("astronaut.png", encoded(astronaut()))}
+    answer = service.post("/v1/enroll", files=photo, data={"name": NAME})
+    if answer.status_code != 201:
+        print(f"She could not be enrolled: {answer.json()['detail']}")
+        return False
+    print(f"Enrolled {NAME} from one photo.\n\nThe same photo, changed:")
+    right = [told(what, faces_of(service, data), [NAME]) for what, data in variants().items()]
+    print("\nOthers:")
+    try:
+        for name, data in others():
+            faces = faces_of(service, data)
+            right.append(told(name, faces, ["unknown"] * len(faces)))
+    except DataMissingError as error:
+        print(f"  No other people are shown. {error}")
+    right.append(told("a landscape", faces_of(service, encoded(landscape())), []))
+    return all(right)
+
+
+def main() -> int:
+    """Run the story on a gallery that is thrown away; 0 if it came out right."""
+    with tempfile.TemporaryDirectory(prefix="oneglance-demo-") as folder:
+        try:
+            with local_service(Settings(gallery_path=Path(folder) / "gallery.sqlite3")) as service:
+                right = show(service)
+        except OneGlanceError as error:
+            print(f"demo: {error}", file=sys.stderr)
+            return 1
+    print("\nAll as it should be." if right else "\nNot as it should be: see the lines marked !")
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

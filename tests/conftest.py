@@ -1,0 +1,285 @@
+"""Fixtures that all tests share: a bundle made on the spot, a detector without a network, an API.
+
+Faces in these tests are smooth random textures on black, one for each seed: alike in pixels is
+alike in the tiny bundle's embedding, so who is whom is known without a trained model.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from benchmarks.asgi import AsgiClient
+from benchmarks.pictures import encoded, huge_png
+from contract.alignment import CROP_SIDE_PX, TEMPLATE
+from contract.bundle import sha256_of, write_manifest
+from contract.detection.base import DetectedFace
+from contract.manifest import (
+    DefaultThreshold,
+    EmbeddingSpec,
+    InputSpec,
+    Manifest,
+    ModelFile,
+    TrainingData,
+)
+
+Pixels = npt.NDArray[np.uint8]
+
+THRESHOLD = 0.7
+BLACK_MAX = 40
+
+
+@dataclass(frozen=True)
+class Face:
+    """The texture of `seed`, `side` pixels wide; `noise` makes another photo of the same."""
+
+    seed: int
+    side: int = CROP_SIDE_PX
+    noise: float = 0.0
+
+
+def face_photo(*faces: Face | int) -> bytes:
+    """A PNG of these faces from left to right; a number is the plain face of that seed."""
+    shown = [face if isinstance(face, Face) else Face(face) for face in faces]
+    height = max((face.side for face in shown), default=100) + 20
+    blocks: list[Pixels] = [np.zeros((height, 15, 3), np.uint8)]
+    for face in shown:
+        block = np.zeros((height, face.side + 15, 3), np.uint8)
+        block[10 : 10 + face.side, : face.side] = texture(face)
+        blocks.append(block)
+    return encoded(np.hstack(blocks))
+
+
+def texture(face: Face) -> Pixels:
+    """uint8 (side, side, 3), every pixel brighter than BLACK_MAX."""
+    coarse = np.random.default_rng(face.seed).integers(70, 250, (7, 7, 3)).astype(np.uint8)
+    smooth = Image.fromarray(coarse).resize((face.side, face.side), Image.Resampling.BICUBIC)
+    noisy = np.asarray(smooth, np.float64)
+    if face.noise:
+        noisy = noisy + np.random.default_rng(1).normal(0, face.noise, noisy.shape)
+    return np.clip(noisy, BLACK_MAX + 10, 255).astype(np.uint8)
+
+
+NO_FACE = face_photo()
+ONE_PIXEL = encoded(np.zeros((1, 1, 3), np.uint8))
+
+
+class BlockDetector:
+    """Takes each block of bright columns for a face. Waits inside while `gate` is not set."""
+
+    name = "blocks"
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+
+    def detect(self, image_HW3: Pixels) -> list[DetectedFace]:
+        self.entered.set()
+        assert self.gate.wait(timeout=30)
+        lit = image_HW3.max(axis=2) > BLACK_MAX
+        columns = lit.any(axis=0).astype(int)
+        edges = np.flatnonzero(np.diff(columns, prepend=0, append=0))
+        faces = []
+        for left, right in zip(edges[::2], edges[1::2], strict=True):
+            rows = np.flatnonzero(lit[:, left:right].any(axis=1))
+            top, bottom = rows[0], rows[-1] + 1
+            points = TEMPLATE / CROP_SIDE_PX * (right - left, bottom - top) + (left, top)
+            box = (float(left), float(top), float(right), float(bottom))
+            faces.append(DetectedFace(box, points.astype(np.float32), 0.99))
+        return sorted(faces, key=lambda face: face.area, reverse=True)
+
+
+BundleMaker = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
+    """make_bundle(threshold=0.7, drift=0.0) -> folder of a bundle.
+
+    Its embedding is the picture in 8 x 8 grey blocks, mean removed, of length 1. `drift` is added
+    and taken away again, which costs bfloat16 the digits that float32 keeps.
+    """
+
+    def make(*, threshold: float | None = THRESHOLD, drift: float = 0.0) -> Path:
+        folder = tmp_path_factory.mktemp("bundle")
+        data = _scripted_model(drift)
+        (folder / "model.ts").write_bytes(data)
+        write_manifest(folder, _manifest(data, threshold))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(make_bundle: BundleMaker) -> Path:
+    """A bundle whose default threshold is THRESHOLD."""
+    return make_bundle()
+
+
+def _scripted_model(drift: float) -> bytes:
+    import io
+
+    import torch
+
+    from contract.torchscript import torchscript_deprecation_silenced
+
+    class Blocks(torch.nn.Module):
+        def __init__(self, drift: float) -> None:
+            super().__init__()
+            self.register_buffer("drift", torch.tensor(drift))
+
+        def forward(self, crops_BHW3: torch.Tensor) -> torch.Tensor:
+            planes = crops_BHW3.permute(0, 3, 1, 2).float()
+            grey = torch.nn.functional.adaptive_avg_pool2d(planes, (8, 8)).mean(dim=1).flatten(1)
+            unit = torch.nn.functional.normalize(grey - grey.mean(dim=1, keepdim=True), dim=1)
+            return (unit.to(self.drift.dtype) + self.drift) - self.drift
+
+    buffer = io.BytesIO()
+    with torchscript_deprecation_silenced():
+        torch.jit.save(torch.jit.script(Blocks(drift)), buffer)
+    return buffer.getvalue()
+
+
+def _manifest(model: bytes, threshold: float | None) -> Manifest:
+    return Manifest(
+        format_version=1,
+        name="tiny",
+        version="1.2.3",
+        description="blocks of grey",
+        license="none",
+        model=ModelFile(file="model.ts", format="torchscript", weights_dtype="float32"),
+        files={"model.ts": sha256_of(model)},
+        embedding=EmbeddingSpec(size=64, space="l2", scale=1.0, d_max=2.0),
+        input=InputSpec(width=112, height=112, color_order="RGB", alignment="five_point_112"),
+        training_data=[TrainingData(name="nothing", terms="none", identities=1, images=1)],
+        metrics=[],
+        default_threshold=None
+        if threshold is None
+        else DefaultThreshold(
+            similarity=threshold, fpir=0.01, gallery_subjects=100, searches=500, data="textures"
+        ),
+        calibration=None,
+    )
+
+
+class Api(AsgiClient):
+    """The service over a tiny bundle, with shorthands for its two main calls."""
+
+    def __init__(self, app: Any, runtime: Any, detector: BlockDetector) -> None:
+        super().__init__(app)
+        self.runtime = runtime
+        self.detector = detector
+
+    def enroll(self, *images: bytes, path: str = "/v1/enroll", **fields: Any) -> httpx.Response:
+        """Enrol image files that are called 0.png, 1.png and so on."""
+        files = [("images", (f"{i}.png", data)) for i, data in enumerate(images)]
+        return self.post(path, files=files, data=fields)
+
+    def identify(self, image: bytes, path: str = "/v1/identify", **fields: Any) -> httpx.Response:
+        """Identify one image file."""
+        return self.post(path, files={"image": ("photo.png", image)}, data=fields)
+
+    def who(self, image: bytes) -> str | None:
+        """Name of the one face's match, None if it is unknown."""
+        (face,) = self.identify(image).json()["faces"]
+        return face["subject"]["name"] if face["subject"] else None
+
+
+ApiMaker = Callable[..., Api]
+
+
+@pytest.fixture(scope="session")
+def embedders() -> dict[Path, Any]:
+    """Embedders made so far: TorchScript takes its time over the first calls of each."""
+    return {}
+
+
+@pytest.fixture
+def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> Iterator[ApiMaker]:
+    """make_api(bundle_path=..., any other setting) -> Api on the gallery of this test."""
+    from service.app import create_app
+    from service.runtime import build_runtime
+    from service.settings import Settings
+
+    made: list[Api] = []
+
+    def make(**settings: Any) -> Api:
+        given = {
+            "bundle_path": tiny_bundle,
+            "gallery_path": tmp_path / "gallery.sqlite3",
+            "worker_threads": 2,
+            **settings,
+        }
+        detector = BlockDetector()
+        runtime = build_runtime(
+            Settings(**given), detector=detector, embedder=embedders.get(given["bundle_path"])
+        )
+        embedders[given["bundle_path"]] = runtime.embedder
+        made.append(Api(create_app(runtime), runtime, detector))
+        return made[-1]
+
+    yield make
+    for api in made:
+        api.detector.gate.set()
+        api.close()
+        api.runtime.close()
+
+
+@pytest.fixture
+def api(make_api: ApiMaker) -> Api:
+    """The service with an empty gallery."""
+    return make_api()
+
+
+@pytest.fixture(scope="session")
+def huge_png_file() -> bytes:
+    """30,000 x 30,000 pixels in a file of about 100 kB."""
+    return huge_png()
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without ONEGLANCE_ variables, and the patch to set some."""
+    for name in list(os.environ):
+        if name.startswith("ONEGLANCE_"):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+@pytest.fixture(scope="session")
+def lfw_root() -> Path:
+    """The data root, where it holds lfw-view2.zip; else the test is skipped in words."""
+    root = Path(os.environ.get("ONEGLANCE_DATA_ROOT", "../shared/data"))
+    if not (root / "lfw-view2.zip").is_file():
+        pytest.skip(
+            f"There is no lfw-view2.zip in {root.absolute()}: photos of people are not committed. "
+            "Set ONEGLANCE_DATA_ROOT to a folder that has it (make test DATA_ROOT=...)."
+        )
+    return root
+
+
+def check_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem+json of an answer, whole and with the request id of its header."""
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    ), answer.text
+    problem: dict[str, Any] = answer.json()
+    assert problem["code"] == code, problem
+    assert problem["status"] == status
+    assert problem["type"] == "/problems/" + code.replace("_", "-")
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["instance"] == answer.request.url.path
+    assert len(problem["request_id"]) == 32
+    assert answer.headers.get_list("x-request-id") == [problem["request_id"]]
+    return problem

@@ -1,0 +1,247 @@
+"""The manifest: strict in what it takes, and the contract id that follows from it."""
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from contract.embedding_contract import PREFIX, EmbeddingContract, contract_id
+from contract.errors import ManifestError
+from contract.manifest import Manifest, parse_manifest
+
+HASH = "ab" * 32
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def facts() -> dict[str, Any]:
+    """A manifest as it lies on disk, every part filled."""
+    return {
+        "format_version": 1,
+        "name": "test-faces",
+        "version": "1.2.3",
+        "description": "Nothing real.",
+        "license": "MIT",
+        "model": {"file": "model.ts", "format": "torchscript", "weights_dtype": "float16"},
+        "files": {"model.ts": HASH, "notes.txt": "01" * 32},
+        "embedding": {"size": 128, "space": "l2", "scale": 1.5, "d_max": 3.0},
+        "input": {
+            "width": 112, "height": 112, "color_order": "RGB", "alignment": "five_point_112",
+        },
+        "training_data": [
+            {"name": "made up", "terms": "none", "identities": 3, "images": 9, "remark": ""}
+        ],
+        "metrics": [
+            {"name": "m", "value": 0.5, "data": "d", "protocol": "p", "command": "c"}
+        ],
+        "default_threshold": {
+            "similarity": 0.6, "fpir": 0.01, "gallery_subjects": 100, "searches": 400, "data": "d",
+        },
+        "calibration": None,
+    }  # fmt: skip
+
+
+def parsed(values: dict[str, Any]) -> Manifest:
+    return parse_manifest(json.dumps(values), source="test")
+
+
+def changed(change: Change) -> dict[str, Any]:
+    values = copy.deepcopy(facts())
+    change(values)
+    return values
+
+
+def test_a_manifest_survives_the_round_trip_through_json() -> None:
+    manifest = parsed(facts())
+    assert json.loads(manifest.model_dump_json()) == facts()
+    assert parse_manifest(manifest.model_dump_json(), source="again") == manifest
+
+
+def dotted_keys(values: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = values.items() if isinstance(values, dict) else enumerate(values)
+    keys = []
+    for key, value in items:
+        if isinstance(values, dict) and above != ("files",):
+            keys.append((*above, key))
+        if isinstance(value, dict | list):
+            keys += dotted_keys(value, (*above, key))
+    return keys
+
+
+@pytest.mark.parametrize("key", [k for k in dotted_keys(facts()) if k[-1] != "remark"], ids=str)
+def test_each_missing_key_is_refused_by_name(key: tuple[Any, ...]) -> None:
+    values = facts()
+    inner: Any = values
+    for step in key[:-1]:
+        inner = inner[step]
+    del inner[key[-1]]
+    with pytest.raises(ManifestError, match=rf"{'.'.join(map(str, key))}: Field required"):
+        parsed(values)
+
+
+@pytest.mark.parametrize(
+    "part", [(), ("model",), ("embedding",), ("input",), ("training_data", 0), ("metrics", 0),
+             ("default_threshold",)], ids=str,
+)  # fmt: skip
+def test_an_unknown_key_anywhere_is_refused(part: tuple[Any, ...]) -> None:
+    values = facts()
+    inner: Any = values
+    for step in part:
+        inner = inner[step]
+    inner["surprise"] = 1
+    with pytest.raises(ManifestError, match="surprise"):
+        parsed(values)
+
+
+REFUSED: dict[str, tuple[Change, str]] = {
+    "newer format": (lambda v: v.update(format_version=2), "format_version"),
+    "format as text": (lambda v: v.update(format_version="1"), "format_version"),
+    "name with a space": (lambda v: v.update(name="My Faces"), "name"),
+    "empty name": (lambda v: v.update(name=""), "name"),
+    "version of two parts": (lambda v: v.update(version="1.2"), "version"),
+    "version with a tail": (lambda v: v.update(version="1.2.3\n"), "version"),
+    "no description": (lambda v: v.update(description=""), "description"),
+    "short hash": (lambda v: v["files"].update({"model.ts": "ab"}), "files"),
+    "hash in capitals": (lambda v: v["files"].update({"model.ts": HASH.upper()}), "files"),
+    "hash of no hex": (lambda v: v["files"].update({"model.ts": "g" * 64}), "files"),
+    "model not pinned": (lambda v: v["files"].pop("model.ts"), "must pin the sha256 of model.ts"),
+    "another model format": (lambda v: v["model"].update(format="onnx"), "model.format"),
+    "another dtype": (lambda v: v["model"].update(weights_dtype="int8"), "weights_dtype"),
+    "size 0": (lambda v: v["embedding"].update(size=0), "embedding.size"),
+    "size as text": (lambda v: v["embedding"].update(size="128"), "embedding.size"),
+    "size of a fraction": (lambda v: v["embedding"].update(size=1.5), "embedding.size"),
+    "unknown space": (lambda v: v["embedding"].update(space="poincare"), "embedding.space"),
+    "d_max of the wrong scale": (lambda v: v["embedding"].update(d_max=2.0), "is 3.0"),
+    "d_max squared": (lambda v: v["embedding"].update(d_max=9.0), "is 3.0"),
+    "scale 0": (lambda v: v["embedding"].update(scale=0.0, d_max=0.0), "embedding.scale"),
+    "BGR": (lambda v: v["input"].update(color_order="BGR"), "input.color_order"),
+    "crops of another width": (lambda v: v["input"].update(width=128), "112x112"),
+    "crops of another height": (lambda v: v["input"].update(height=96), "112x112"),
+    "threshold over 1": (lambda v: v["default_threshold"].update(similarity=1.01), "similarity"),
+    "negative fpir": (lambda v: v["default_threshold"].update(fpir=-0.1), "fpir"),
+    "calibration of another age": (lambda v: v.update(calibration={"a": 1}), "calibration"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "word"), REFUSED.values(), ids=list(REFUSED))
+def test_what_does_not_fit_is_refused_by_name(change: Change, word: str) -> None:
+    with pytest.raises(ManifestError, match="test is not a manifest") as caught:
+        parsed(changed(change))
+    assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf], ids=str)
+@pytest.mark.parametrize(
+    "place",
+    [("embedding", "scale"), ("embedding", "d_max"), ("metrics", 0, "value"),
+     ("default_threshold", "similarity"), ("default_threshold", "fpir")],
+    ids=str,
+)  # fmt: skip
+def test_numbers_that_are_none_are_refused(number: float, place: tuple[Any, ...]) -> None:
+    values = facts()
+    values["embedding"]["space"] = "none"  # d_max is free there, so that only NaN is wrong
+    inner: Any = values
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] = number
+    with pytest.raises(ManifestError, match=str(place[-1])):
+        parsed(values)
+
+
+OUTSIDE = ["../model.ts", "/etc/passwd", "a/model.ts", "model.ts/", "..", ".", "", "a\\b", "a\0b"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_file_outside_of_the_bundle_is_refused(name: str) -> None:
+    with pytest.raises(ManifestError, match="plain file name"):
+        parsed(changed(lambda v: v["files"].update({name: HASH})))
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_model_outside_of_the_bundle_is_refused(name: str) -> None:
+    with pytest.raises(ManifestError, match="plain file name"):
+        parsed(changed(lambda v: v["model"].update(file=name)))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "\xff", "{}" * 2], ids=["empty", "{", "[]", "null", "ff", "{}{}"]
+)
+def test_text_that_is_no_manifest_is_refused_with_its_source(text: str) -> None:
+    with pytest.raises(ManifestError, match="/some/manifest.json is not a manifest"):
+        parse_manifest(text.encode("latin-1"), source="/some/manifest.json")
+
+
+def test_crops_without_alignment_may_have_any_size() -> None:
+    changed_input = {"width": 64, "height": 96, "color_order": "RGB", "alignment": "none"}
+    assert parsed(changed(lambda v: v.update(input=changed_input))).input.height == 96
+
+
+# --- contract id ---
+
+SAME: dict[str, Change] = {
+    "name": lambda v: v.update(name="another"),
+    "version": lambda v: v.update(version="2.0.0"),
+    "description": lambda v: v.update(description="Something else."),
+    "license": lambda v: v.update(license="GPL"),
+    "other file": lambda v: v["files"].update({"notes.txt": HASH}),
+    "file name": lambda v: (
+        v["files"].update({"renamed.ts": v["files"].pop("model.ts")}),
+        v["model"].update(file="renamed.ts"),
+    ),
+    "metrics": lambda v: v.update(metrics=[]),
+    "threshold": lambda v: v.update(default_threshold=None),
+    "training data": lambda v: v.update(training_data=[]),
+    "numbers written as integers": lambda v: v["embedding"].update(d_max=3),
+}
+
+OTHER: dict[str, Change] = {
+    "weights": lambda v: v["files"].update({"model.ts": "cd" * 32}),
+    "size": lambda v: v["embedding"].update(size=256),
+    "space": lambda v: v["embedding"].update(space="unit_range"),
+    "scale": lambda v: v["embedding"].update(scale=2.0, d_max=4.0),
+    "d_max": lambda v: v["embedding"].update(space="none", d_max=3.5),
+    "alignment": lambda v: v["input"].update(alignment="none"),
+    "width": lambda v: v["input"].update(alignment="none", width=96),
+    "height": lambda v: v["input"].update(alignment="none", height=96),
+}
+
+
+@pytest.mark.parametrize("change", SAME.values(), ids=list(SAME))
+def test_the_contract_id_stays_where_embeddings_stay(change: Change) -> None:
+    assert parsed(changed(change)).contract == parsed(facts()).contract
+
+
+@pytest.mark.parametrize("change", OTHER.values(), ids=list(OTHER))
+def test_the_contract_id_changes_where_embeddings_change(change: Change) -> None:
+    assert parsed(changed(change)).contract.id != parsed(facts()).contract.id
+
+
+def test_no_two_changes_share_a_contract_id() -> None:
+    ids = [parsed(changed(change)).contract.id for change in OTHER.values()]
+    assert len(set(ids)) == len(OTHER)
+
+
+def test_the_contract_id_is_golden() -> None:
+    """Galleries on disk hold it: it must not move by a new Python, pydantic or json."""
+    contract = parsed(facts()).contract
+    assert contract.id == GOLDEN
+    assert (contract.size, contract.d_max) == (128, 3.0)
+
+
+# printf '["abab...",128,"l2",1.5,3.0,112,112,"RGB","five_point_112"]' | sha256sum
+GOLDEN = PREFIX + "8952c1c2c3b7a5cc2785c3dd2db0659a102c1fcac076b572dc2feef40e23ac8b"
+
+
+def test_contract_id_keeps_its_facts_apart() -> None:
+    assert contract_id("ab", "c") != contract_id("a", "bc")
+    assert contract_id("1") != contract_id(1)
+
+
+@pytest.mark.parametrize("bad", [{"size": 0}, {"d_max": 0.0}, {"d_max": -2.0}, {"d_max": math.nan}])
+def test_an_embedding_contract_without_a_space_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be positive|at least one"):
+        EmbeddingContract(**{"id": "x", "size": 2, "d_max": 2.0, **bad})

@@ -1,0 +1,48 @@
+"""The API that is served is the one that docs/openapi.json shows."""
+
+import json
+from typing import Any
+
+import pytest
+
+from benchmarks.openapi import SNAPSHOT, schema
+from tests.conftest import Api
+
+SNAP: dict[str, Any] = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_the_running_service_describes_itself_as_the_snapshot_does(api: Api) -> None:
+    served = api.get("/openapi.json")
+    assert served.status_code == 200
+    assert served.json() == SNAP, "The API has changed: run `make openapi` and read the difference."
+    assert schema() == SNAP
+
+
+def test_the_snapshot_has_every_route() -> None:
+    routes = {(method, path) for path, methods in SNAP["paths"].items() for method in methods}
+    assert routes == {
+        ("post", "/v1/enroll"),
+        ("post", "/v1/identify"),
+        ("get", "/v1/subjects"),
+        ("get", "/v1/subjects/{subject_id}"),
+        ("delete", "/v1/subjects/{subject_id}"),
+        ("get", "/healthz"),
+        ("get", "/readyz"),
+    }
+
+
+@pytest.mark.parametrize("path", SNAP["paths"])
+def test_every_route_says_in_words_what_it_does_and_how_it_fails(path: str) -> None:
+    for operation in SNAP["paths"][path].values():
+        assert operation["description"]
+        assert operation["tags"]
+        for status, answer in operation["responses"].items():
+            if status >= "4":
+                schema = answer["content"]["application/problem+json"]["schema"]
+                assert {"code", "detail", "request_id"} <= schema["properties"].keys()
+
+
+def test_the_page_of_the_documentation_is_served(api: Api) -> None:
+    answer = api.get("/docs")
+    assert answer.status_code == 200
+    assert "OneGlance" in answer.text

@@ -1,0 +1,120 @@
+"""Settings: from the environment, from the command line, and which of them wins."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from service import cli
+from service.settings import SHIPPED_BUNDLE, Settings
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Options that `oneglance serve` would have started with."""
+    seen: list[dict[str, Any]] = []
+
+    def serve(given: dict[str, Any]) -> int:
+        seen.append(given)
+        return 0
+
+    monkeypatch.setattr(cli, "_serve", serve)
+    return seen
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_defaults_serve_the_shipped_bundle_to_this_machine_alone() -> None:
+    settings = Settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.bundle_path == SHIPPED_BUNDLE
+    assert SHIPPED_BUNDLE.parts[-3:] == ("service", "bundles", "oneglance-faces")
+    assert settings.max_image_bytes <= settings.max_body_bytes
+    assert settings.worker_threads >= 1
+
+
+def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatch) -> None:
+    values = {
+        "host": "::1",
+        "port": "0",
+        "bundle_path": "/b",
+        "gallery_path": "/g",
+        "device": "cpu",
+        "precision": "float32",
+        "detector_min_face_px": "33",
+        "detector_max_side_px": "512",
+        "max_image_bytes": "11",
+        "max_image_pixels": "12",
+        "max_body_bytes": "13",
+        "max_images_per_request": "14",
+        "worker_threads": "3",
+        "max_queued_requests": "0",
+    }
+    assert values.keys() == Settings.model_fields.keys()
+    for name, value in values.items():
+        no_settings.setenv(f"ONEGLANCE_{name.upper()}", value)
+    no_settings.setenv("ONEGLANCE_DATA_ROOT", "/elsewhere")  # Not ours: not looked at.
+    settings = Settings()
+    assert {name: str(getattr(settings, name)) for name in values} == values
+    assert isinstance(settings.gallery_path, Path)
+
+
+def test_every_setting_is_an_option_that_goes_before_the_environment(
+    no_settings: pytest.MonkeyPatch, started: list[dict[str, Any]]
+) -> None:
+    options = dict.fromkeys(Settings.model_fields, "7")
+    words = [w for n, v in options.items() for w in ("--" + n.replace("_", "-"), v)]
+    assert cli.main(["serve", *words]) == 0
+    assert {name: str(value) for name, value in started[0].items()} == options
+    no_settings.setenv("ONEGLANCE_PORT", "1")
+    no_settings.setenv("ONEGLANCE_HOST", "0.0.0.0")
+    assert cli.main(["serve", "--port", "7"]) == 0
+    settings = Settings(**started[1])
+    assert (settings.port, settings.host) == (7, "0.0.0.0")
+
+
+@pytest.mark.usefixtures("no_settings")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 65536),
+        ("port", -1),
+        ("device", "tpu"),
+        ("precision", "float16"),
+        ("detector_min_face_px", 11),
+        ("max_image_bytes", 0),
+        ("worker_threads", 0),
+        ("max_queued_requests", -1),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(name: str, value: object) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(**{name: value})
+    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+def test_settings_do_not_change_once_made() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_help_describes_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["serve", "--help"])
+    assert ended.value.code == 0
+    shown = re.sub(r"\s+", " ", capsys.readouterr().out)
+    for name, field in Settings.model_fields.items():
+        assert "--" + name.replace("_", "-") in shown
+        assert field.description
+        assert field.description in shown
+
+
+@pytest.mark.parametrize("words", [[], ["dance"], ["serve", "--nowhere", "1"], ["serve", "--port"]])
+def test_a_command_that_is_none_ends_with_its_usage(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert "usage: oneglance" in capsys.readouterr().err
