@@ -138,7 +138,11 @@ def _evaluate(args: argparse.Namespace) -> int:
     report = evaluate_bundle(
         load_bundle(args.bundle), args.run_dir, open_pack(args.pack), open_pack(args.lfw)
     )
-    write_report(load_bundle(args.bundle), report, "oneglance-train evaluate")
+    command = (
+        f"oneglance-train evaluate {args.bundle} --run {args.run_dir} --pack {args.pack} "
+        f"--lfw {args.lfw}"
+    )
+    write_report(load_bundle(args.bundle), report, command)
     lfw, threshold = report.lfw, report.threshold
     print(
         f"default threshold {threshold.similarity:.4f}: {threshold.fpir:.2%} of searches by "
