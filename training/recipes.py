@@ -15,8 +15,8 @@ def faces_r18(*, epochs: int = 20) -> TrainConfig:
 def faces_r18_half_distilled(*, epochs: int = 8) -> TrainConfig:
     """Half the channels, a stem of stride 4 (0.12 GMAC an image), and a teacher.
 
-    For a processor without bf16 units, where the whole network trains 12 images a second and
-    nothing converges from labels alone in an hour. Needs `oneglance-train teach` first.
+    For a processor without bf16 units, where the whole network trains less than 10 images a
+    second and nothing converges from labels alone in an hour. Needs `oneglance-train teach` first.
     """
     return TrainConfig(
         name="faces-r18-half-distilled",
