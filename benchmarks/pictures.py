@@ -17,7 +17,7 @@ def astronaut() -> Pixels:
     """Eileen Collins, photographed by NASA, as scikit-image's wheel carries her; 512 x 512."""
     from skimage import data
 
-    return np.asarray(data.astronaut(), dtype=np.uint8)
+    return np.asarray(data.astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
 
 
 def two_astronauts() -> Pixels:

@@ -19,7 +19,6 @@ class BodyLimit:
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > self._max_body_bytes:
             answer = known_problem(scope, BodyTooLargeError(self._max_body_bytes))
-            answer.headers["connection"] = "close"
             await answer(scope, receive, send)
             return
         seen = 0

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from contract.bundle import Bundle
 from contract.errors import OneGlanceError
+from contract.precision import bf16_is_fast
 from contract.similarity import similarity_from_distance
 from contract.torchscript import load_torchscript, torchscript_deprecation_silenced
 
@@ -70,7 +71,7 @@ class TorchScriptEmbedder:
         model = load_torchscript(bundle, device)
         self._precision: Precision = "float32"
         self._model = _frozen(model)
-        if precision == "bfloat16" or (precision == "auto" and _bf16_is_fast(device)):
+        if precision == "bfloat16" or (precision == "auto" and bf16_is_fast(device)):
             candidate = _frozen(load_torchscript(bundle, device).to(torch.bfloat16))
             shift = _largest_shift(self._model, candidate, bundle, device)
             log.info("bfloat16 shifts similarities by at most %.4f", shift)
@@ -102,13 +103,6 @@ def _frozen(model: torch.jit.ScriptModule) -> Callable[[Tensor], Tensor]:
     with torchscript_deprecation_silenced():
         frozen: Callable[[Tensor], Tensor] = torch.jit.freeze(model)
     return frozen
-
-
-def _bf16_is_fast(device: str) -> bool:
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    found = torch.cpu.get_capabilities()
-    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
 
 
 @torch.inference_mode()

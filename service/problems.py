@@ -75,7 +75,11 @@ def kind_of(error: Exception) -> Kind:
 
 def known_problem(scope: Scope, error: Exception) -> JSONResponse:
     """The answer to `error`, which is one of the table's."""
-    return _problem(scope, kind_of(error), _detail(error), _items(error))
+    answer = _problem(scope, kind_of(error), _detail(error), _items(error))
+    if isinstance(error, BodyTooLargeError):
+        # The rest of the body will not be read, so the connection has no further use.
+        answer.headers["connection"] = "close"
+    return answer
 
 
 def _problem(scope: Scope, kind: Kind, detail: str, errors: list[dict[str, Any]]) -> JSONResponse:

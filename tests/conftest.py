@@ -133,6 +133,8 @@ def _scripted_model(drift: float) -> bytes:
     from contract.torchscript import torchscript_deprecation_silenced
 
     class Blocks(torch.nn.Module):
+        drift: torch.Tensor
+
         def __init__(self, drift: float) -> None:
             super().__init__()
             self.register_buffer("drift", torch.tensor(drift))

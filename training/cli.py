@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--run", dest="run_dir", type=Path, required=True, help="folder of the run")
     train.add_argument("--recipe", choices=sorted(RECIPES), default="faces-r18")
     train.add_argument("--epochs", type=int, help="passes over the images (default: the recipe's)")
-    train.add_argument("--resume", action="store_true", help="go on from the last checkpoint, if there is one")
+    train.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint, if there is one"
+    )
     train.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     train.add_argument("--threads", type=int, help="CPU threads (default: torch's own choice)")
     train.set_defaults(run=_train)
@@ -58,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--license", required=True, help="of the weights")
     export.add_argument("--terms", required=True, help="of the training data")
     export.add_argument("--remark", default="", help="on the training data")
+    export.add_argument(
+        "--weights", choices=("float16", "float32"), default="float16", help="how they are stored"
+    )
     export.set_defaults(run=_export)
 
     evaluate = commands.add_parser(
@@ -126,7 +131,7 @@ def _export(args: argparse.Namespace) -> int:
         terms=args.terms,
         remark=args.remark,
     )
-    bundle = export_bundle(args.run_dir, open_pack(args.pack), args.out, card)
+    bundle = export_bundle(args.run_dir, open_pack(args.pack), args.out, card, weights=args.weights)
     print(f"{args.out}: {bundle.manifest.name} {bundle.manifest.version}, parity held")
     return 0
 
@@ -150,7 +155,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     )
     print(
         f"LFW, {lfw.shared_people} people shared with training, {lfw.failures_to_acquire} photos "
-        f"without a face; {lfw.disjoint.mean:.2%} on {lfw.disjoint.pairs} pairs without these people"
+        f"without a face; {lfw.disjoint.mean:.2%} on the {lfw.disjoint.pairs} pairs of others"
     )
     mean, error = lfw.accuracy.mean, lfw.accuracy.standard_error
     print(f"LFW accuracy {mean:.2%} +- {error:.2%} on {lfw.accuracy.pairs} pairs")

@@ -53,6 +53,7 @@ class OptimizerConfig:
 class TrainConfig:
     """One run.
 
+    bf16: compute in bfloat16 where the device has units for it, float32 elsewhere.
     holdout_share: share of the identities kept out of training for validation.
     min_images: identities of fewer images are held out too: they have no pair to learn from, and
         make good strangers for validation.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from contract.precision import bf16_is_fast
 from training.checkpoint import CHECKPOINT_NAME, CheckpointError, load_checkpoint, save_checkpoint
 from training.config import TrainConfig
 from training.data.augment import augment
@@ -167,7 +168,8 @@ class Trainer:
         return o.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
     def _autocast(self) -> AbstractContextManager[None]:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.bf16)
+        fast = self._config.bf16 and bf16_is_fast(str(self._device))
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=fast)
 
     def _save(self) -> None:
         state = {

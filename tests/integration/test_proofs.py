@@ -1,6 +1,7 @@
 """The proofs can fail: what they count and compare, on cases where the answer is known."""
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,37 @@ def test_missing_data_is_said_in_words(tmp_path: Path) -> None:
     assert trained_names(tmp_path) == frozenset()
     with pytest.raises(DataMissingError, match="ONEGLANCE_DATA_ROOT"):
         LfwPeople(tmp_path)
+
+
+def test_the_cast_is_chosen_by_seed_and_nobody_in_it_is_in_training(tmp_path: Path) -> None:
+    people = [f"Person_{chr(65 + i)}_{chr(65 + j)}" for i in range(10) for j in range(10)]
+    with zipfile.ZipFile(tmp_path / "lfw-view2.zip", "w") as archive:
+        for number, name in enumerate(people):
+            for photo in range(1, 2 + number % 4):
+                archive.writestr(f"lfw/{name}/{name}_{photo:04d}.jpg", name)
+    with zipfile.ZipFile(tmp_path / "faces-train.zip", "w") as archive:
+        for name in ("pubfig/PERSON A-D", "glint/person_b_d", "celeba/00001"):
+            archive.writestr(f"{name}/1.webp", "")
+    names = trained_names(tmp_path)
+    assert names == {"personad", "personbd"}
+    with LfwPeople(tmp_path) as lfw_people:
+        chosen, other, again = (
+            lfw_people.cast(enrolled=20, strangers=50, seed=seed, without=names)
+            for seed in (0, 1, 0)
+        )
+        # 25 people have one photo only, and two of the 48 with three or more are in training.
+        everyone = lfw_people.cast(enrolled=48, strangers=50, seed=0, without=names)
+        with pytest.raises(DataMissingError, match="too few"):
+            lfw_people.cast(enrolled=48, strangers=51, seed=0, without=names)
+        assert lfw_people.read(chosen.probes[min(chosen.probes)]).decode() == min(chosen.probes)
+    assert again == chosen != other
+    for cast in (chosen, other, everyone):
+        assert cast.enrolled.keys() == cast.probes.keys()
+        assert not cast.enrolled.keys() & cast.strangers.keys()
+        assert not {"Person_A_D", "Person_B_D"} & {*cast.enrolled, *cast.strangers}
+        for person, photos in cast.enrolled.items():
+            assert len({*photos, cast.probes[person]}) == 3
+            assert all(f"/{person}/" in photo for photo in (*photos, cast.probes[person]))
 
 
 def test_the_huge_png_is_a_valid_one() -> None:

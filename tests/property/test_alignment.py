@@ -95,4 +95,4 @@ def test_dots_at_the_landmarks_end_up_at_the_template(
 ) -> None:
     landmarks = placed(scale, degrees, shift)
     crop = align_face(photo_of_dots(landmarks, radius=max(1.0, 1.8 * scale)), landmarks)
-    assert np.abs(found_dots(crop) - TEMPLATE).max() < 0.5
+    assert np.abs(found_dots(crop) - TEMPLATE).max() < 0.1

@@ -77,7 +77,9 @@ def test_gradient_of_the_whole_chain_is_finite(batch: dict[str, Any]) -> None:
     """Raw network output, zero vectors included, to space, pairs and loss."""
     points_BD, labels_B = tensors(batch)
     found = hardest_pairs(pairwise_distances(l2(points_BD, 1.0)), labels_B)
-    exponential_triplet_loss(found.positive_A / 2, found.negative_A / 2, class_radius=0.0).backward()
+    exponential_triplet_loss(
+        found.positive_A / 2, found.negative_A / 2, class_radius=0.0
+    ).backward()
     assert points_BD.grad is not None
     assert torch.isfinite(points_BD.grad).all()
 

@@ -20,7 +20,7 @@ def test_a_crop_whose_face_is_at_the_template_stays_the_very_picture() -> None:
 
 def test_a_shift_by_whole_pixels_moves_the_pixels_and_mixes_none() -> None:
     photo = noise(150, 160)
-    crop = align_face(photo, TEMPLATE + [30, 20]).astype(int)
+    crop = align_face(photo, TEMPLATE + np.array([30, 20])).astype(int)
     assert np.abs(crop - photo[20:132, 30:142]).max() <= 1  # Pillow cuts fractions off
 
 

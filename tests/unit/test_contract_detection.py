@@ -65,7 +65,7 @@ def test_sides_that_shrink_unevenly_map_back_each_by_its_own_factor() -> None:
     wide = np.zeros((200, 1001, 3), dtype=np.uint8)
     wide[:, 400:600] = astronaut()[20:220, 125:325]
     (face,) = detector(max_side_px=512).detect(wide)
-    expected = EYES_AND_NOSE + [400 - 125, -20]
+    expected = EYES_AND_NOSE + np.array([400 - 125, -20])
     assert np.abs(face.landmarks[:3] - expected).max() < 8
 
 

@@ -168,10 +168,12 @@ def test_a_model_outside_of_the_bundle_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "\xff", "{}" * 2], ids=["empty", "{", "[]", "null", "ff", "{}{}"]
+    "text",
+    ["", "{", "[]", "null", "\xff", "{}" * 2],
+    ids=["empty", "{", "[]", "null", "ff", "{}{}"],
 )
 def test_text_that_is_no_manifest_is_refused_with_its_source(text: str) -> None:
-    with pytest.raises(ManifestError, match="/some/manifest.json is not a manifest"):
+    with pytest.raises(ManifestError, match=r"/some/manifest\.json is not a manifest"):
         parse_manifest(text.encode("latin-1"), source="/some/manifest.json")
 
 
@@ -243,5 +245,5 @@ def test_contract_id_keeps_its_facts_apart() -> None:
 
 @pytest.mark.parametrize("bad", [{"size": 0}, {"d_max": 0.0}, {"d_max": -2.0}, {"d_max": math.nan}])
 def test_an_embedding_contract_without_a_space_is_refused(bad: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be positive|at least one"):
+    with pytest.raises(ValueError, match=r"must be positive|at least one"):
         EmbeddingContract(**{"id": "x", "size": 2, "d_max": 2.0, **bad})

@@ -1,5 +1,7 @@
 """POST /v1/identify: every face of a photo, and who it is."""
 
+from typing import Any
+
 import pytest
 
 from benchmarks.pictures import truncated_jpeg
@@ -195,9 +197,7 @@ def test_a_picture_of_too_many_pixels_is_refused(api: Api, huge_png_file: bytes)
         ({"collection": "vip"}, "collection"),
     ],
 )
-def test_a_field_that_cannot_be_used_is_named(
-    api: Api, fields: dict[str, object], field: str
-) -> None:
+def test_a_field_that_cannot_be_used_is_named(api: Api, fields: dict[str, Any], field: str) -> None:
     problem = check_problem(api.identify(face_photo(1), **fields), 422, "invalid_request")
     assert [error["field"] for error in problem["errors"]] == [field]
     assert problem["detail"].startswith(f"{field}: ")

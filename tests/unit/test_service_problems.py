@@ -74,6 +74,7 @@ def test_a_body_that_grows_past_the_limit_is_cut_off(
         sent = 0
         answer = api.post(path, content=endless(), headers=headers)
         check_problem(answer, 413, "body_too_large")
+        assert answer.headers["connection"] == "close"
 
 
 def test_a_body_of_the_limit_is_taken(make_api: ApiMaker) -> None:

@@ -88,7 +88,7 @@ def test_every_setting_is_an_option_that_goes_before_the_environment(
         ("max_queued_requests", -1),
     ],
 )
-def test_a_setting_out_of_range_is_refused(name: str, value: object) -> None:
+def test_a_setting_out_of_range_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings(**{name: value})
     assert [error["loc"] for error in refused.value.errors()] == [(name,)]

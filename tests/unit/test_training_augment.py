@@ -84,7 +84,9 @@ def test_the_images_themselves_are_left_alone() -> None:
 
 def test_flip_only_mirrors_some_of_the_batch() -> None:
     found, straight = augmented(STEPS["flip"]), plain(images())
-    mirrored = [torch.allclose(f, s.flip(-1), atol=1e-5) for f, s in zip(found, straight, strict=True)]
+    mirrored = [
+        torch.allclose(f, s.flip(-1), atol=1e-5) for f, s in zip(found, straight, strict=True)
+    ]
     untouched = [torch.allclose(f, s, atol=1e-5) for f, s in zip(found, straight, strict=True)]
     assert all(m != u for m, u in zip(mirrored, untouched, strict=True))
     assert any(mirrored)

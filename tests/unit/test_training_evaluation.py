@@ -137,7 +137,11 @@ def test_pair_auc_equals_the_loops_and_counts_ties_half(
 ) -> None:
     """Whole numbers: many ties, and distances that float32 computes exactly."""
     rng = np.random.default_rng(seed)
-    points = rng.integers(-1, 2, (len(labels), 2)) if grid else rng.permutation(1000)[: len(labels), None]
+    points = (
+        rng.integers(-1, 2, (len(labels), 2))
+        if grid
+        else rng.permutation(1000)[: len(labels), None]
+    )
     found = pair_auc(points.astype(np.float64), np.array(labels))
     assert found == pytest.approx(slow_auc(points.astype(np.float64), labels), abs=1e-12)
 
@@ -192,7 +196,8 @@ def test_pairs_are_read_with_their_folds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "hello", "2\t2\nAda\t1\n", "2\t2\nAda\tone\t2\n", PAIRS_TXT + "Bo\t1\t2\n", "1\t2\nBo\t1\t2\n",
+    ["", "hello", "2\t2\nAda\t1\n", "2\t2\nAda\tone\t2\n", PAIRS_TXT + "Bo\t1\t2\n",
+     "1\t2\nBo\t1\t2\n",
      "0\t0\nBo\t1\t2\n", "0\t0\n"],
     ids=["empty", "text", "two fields", "no number", "one too many", "too few", "no folds", "none"],
 )  # fmt: skip
@@ -278,7 +283,9 @@ def slow_maxima(embeddings: Any, labels: Any, *, gallery_subjects: int, draws: i
         order = rng.permutation([rows[pick] for rows, pick in zip(images, picks, strict=True)])
         gallery, probes = order[:gallery_subjects], order[gallery_subjects:]
         for probe in probes:
-            distances = [math.dist(embeddings[probe].tolist(), embeddings[g].tolist()) for g in gallery]
+            distances = [
+                math.dist(embeddings[probe].tolist(), embeddings[g].tolist()) for g in gallery
+            ]
             maxima.append(1 - min(distances) / 2)
     return maxima
 
@@ -315,9 +322,7 @@ def test_the_default_threshold_keeps_its_promise_and_none_lower_does(
     found = default_threshold(
         embeddings, labels, d_max=2.0, fpir=fpir, gallery_subjects=5, data="made up"
     )
-    maxima = nonmated_maxima(
-        embeddings, labels, gallery_subjects=5, draws=10, seed=0, d_max=2.0
-    )
+    maxima = nonmated_maxima(embeddings, labels, gallery_subjects=5, draws=10, seed=0, d_max=2.0)
     accepted = float((maxima >= found.similarity).mean())
     assert accepted <= fpir
     assert found.fpir == accepted

@@ -76,7 +76,9 @@ def oracle_parts(
     c_n = overlap / 3
     far, near = [], []
     for a in range(len(y)):
-        positives = [math.dist(y[a], y[b]) for b in range(len(y)) if b != a and labels[b] == labels[a]]
+        positives = [
+            math.dist(y[a], y[b]) for b in range(len(y)) if b != a and labels[b] == labels[a]
+        ]
         negatives = [math.dist(y[a], y[b]) for b in range(len(y)) if labels[b] != labels[a]]
         far.append(max(max(positives) / 2 - c_n, 0) / (1 - c_n))
         near.append(max(0.5 - min(negatives) / 2, 0) / 0.5)

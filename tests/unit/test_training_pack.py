@@ -91,7 +91,9 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     index = prepare(folder_of(tmp_path / "source", files), tmp_path / "pack", None)
     assert index.paths == PATHS
     reasons = dict(index.unused)
-    assert set(reasons) == {f"set/Ada/{n}" for n in ("large.png", "half.png", "text.jpg", "empty.webp")}
+    assert set(reasons) == {
+        f"set/Ada/{n}" for n in ("large.png", "half.png", "text.jpg", "empty.webp")
+    }
     assert "113 x 113 pixels, an aligned crop has 112 x 112" in reasons["set/Ada/large.png"]
     assert "damaged" in reasons["set/Ada/half.png"]
     assert "not a JPEG" in reasons["set/Ada/text.jpg"]
@@ -162,7 +164,7 @@ class FakeDetector:
         if image_HW3.shape[1] < 200:
             return []
         large = face(0, 0, 180, TEMPLATE)
-        central = face(150, 50, 60, TEMPLATE + [144, 44])
+        central = face(150, 50, 60, TEMPLATE + np.array([144, 44]))
         return [large, central]
 
 

@@ -21,7 +21,7 @@ from training.checkpoint import (
     save_checkpoint,
 )
 from training.config import ModelConfig, OptimizerConfig, TrainConfig, config_from_dict
-from training.data.augment import AugmentConfig
+from training.data.augment import AugmentConfig, augment
 from training.data.pack import Pack, PackIndex, open_pack, write_pack
 from training.data.sampler import BatchConfig
 from training.distill.targets import TeacherError, write_targets
@@ -135,9 +135,7 @@ def test_the_checkpoint_says_what_was_trained_on(finished: Path, pack: Pack) -> 
     assert set(state["identities"]) == set(pack.index.identities)
 
 
-def test_the_same_config_gives_the_same_weights(
-    finished: Path, pack: Pack, tmp_path: Path
-) -> None:
+def test_the_same_config_gives_the_same_weights(finished: Path, pack: Pack, tmp_path: Path) -> None:
     torch.manual_seed(99)  # what ran before in this process must not matter
     Trainer(CONFIG, pack, tmp_path, resume=False).fit()
     assert largest_difference(finished, tmp_path) == 0
@@ -168,6 +166,23 @@ def test_steps_after_the_last_checkpoint_are_taken_again(
     assert load_checkpoint(tmp_path)["step"] == STEPS // 2
     Trainer(CONFIG, pack, tmp_path, resume=True).fit()
     assert largest_difference(finished, tmp_path) == 0
+
+
+def test_every_step_augments_by_a_seed_of_its_own(
+    pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = []
+
+    def recording(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+        seeds.append(generator.initial_seed())
+        return augment(images, config, generator)
+
+    monkeypatch.setattr(training.trainer, "augment", recording)
+    for seed in (0, 1):
+        config = replace(CONFIG, epochs=1, seed=seed)
+        Trainer(config, pack, tmp_path / str(seed), resume=False).fit()
+    assert len(seeds) == STEPS
+    assert len(set(seeds)) == STEPS
 
 
 def test_resuming_a_finished_run_changes_nothing(
@@ -376,7 +391,7 @@ def test_every_recipe_survives_the_checkpoint(name: str, tmp_path: Path) -> None
      (ModelConfig, {"space": "unit_range"})],
 )  # fmt: skip
 def test_a_config_that_cannot_be_trained_is_refused(make: Any, bad: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be|cannot be trained"):
+    with pytest.raises(ValueError, match=r"must be|cannot be trained"):
         make(**bad)
 
 
