@@ -12,7 +12,7 @@ def faces_r18(*, epochs: int = 20) -> TrainConfig:
     return TrainConfig(name="faces-r18", epochs=epochs, loss=LossConfig())
 
 
-def faces_r18_half_distilled(*, epochs: int = 8) -> TrainConfig:
+def faces_r18_half_distilled(*, epochs: int = 11) -> TrainConfig:
     """Half the channels, a stem of stride 4 (0.12 GMAC an image), and a teacher.
 
     For a processor without bf16 units, where the whole network trains less than 10 images a
