@@ -4,8 +4,9 @@ An unknown key, a missing key or an unknown format version is refused, so that a
 means something else to an older or newer OneGlance.
 """
 
+import itertools
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,12 +22,13 @@ from contract.embedding_contract import EmbeddingContract, contract_id
 from contract.errors import ManifestError
 from contract.similarity import BOUNDED_SPACES, Space, max_distance
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 2
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Target = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _plain_file_name(name: str) -> str:
@@ -117,14 +119,108 @@ class DefaultThreshold(_Strict):
     data: Text
 
 
+class Estimate(_Strict):
+    """A rate, and the 95 % interval that a bootstrap over subjects gives it."""
+
+    value: Share
+    low95: Share
+    high95: Share
+
+    @model_validator(mode="after")
+    def _in_its_interval(self) -> Self:
+        if not self.low95 <= self.value <= self.high95:
+            raise ValueError("value must lie in [low95, high95]")
+        return self
+
+
+class OperatingPoint(_Strict):
+    """The smallest threshold at which at most `target_fpir` of non-mated searches were accepted.
+
+    fpir: the share that was. fpir_upper95: exact one-sided bound on it, counting each stranger
+    once. fnir: share of mated searches whose subject was not at rank 1 with that similarity; null
+    where there were too few mated subjects to say.
+    """
+
+    target_fpir: Target
+    threshold: Share
+    fpir: Share
+    fpir_upper95: Share
+    fnir: Estimate | None
+
+
+class UnsupportedPoint(_Strict):
+    """A target that the data cannot show, and why."""
+
+    target_fpir: Target
+    reason: Text
+
+
+class TailPoint(_Strict):
+    """A threshold of `similarity` let at most `share` of the non-mated searches through."""
+
+    share: Target
+    similarity: Share
+
+
+class GalleryCalibration(_Strict):
+    """What was seen in galleries of `subjects` subjects.
+
+    Each of `draws` galleries had other subjects; `mated_subjects` of them were searched for, and
+    `nonmated_subjects` strangers. `_searches` count over all draws. `tail` holds quantiles of the
+    best similarities of whole non-mated searches, share falling: what a threshold for another
+    target or size can be computed from.
+    """
+
+    subjects: Annotated[int, Field(ge=1)]
+    draws: Annotated[int, Field(ge=1)]
+    mated_subjects: Annotated[int, Field(ge=0)]
+    mated_searches: Annotated[int, Field(ge=0)]
+    nonmated_subjects: Annotated[int, Field(ge=1)]
+    nonmated_searches: Annotated[int, Field(ge=1)]
+    points: list[OperatingPoint]
+    unsupported: list[UnsupportedPoint]
+    tail: Annotated[list[TailPoint], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.mated_subjects > self.subjects:
+            raise ValueError("mated_subjects are subjects of the gallery: there are more of them")
+        if self.nonmated_searches < self.nonmated_subjects * self.draws:
+            raise ValueError("each draw searches for each stranger at least once")
+        for near, far in itertools.pairwise(self.tail):
+            if not (near.share > far.share and near.similarity <= far.similarity):
+                raise ValueError("tail must have falling shares and rising similarities")
+        return self
+
+
+class Calibration(_Strict):
+    """Thresholds by target FPIR and gallery size, with the evidence behind each.
+
+    data: whose images, none of them trained on. images_enrolled: templates a subject, of which
+    the `best` makes its score. replicates: of the bootstrap.
+    """
+
+    data: Text
+    images_enrolled: Annotated[int, Field(ge=1)]
+    template_fusion: Literal["best"]
+    replicates: Annotated[int, Field(ge=1)]
+    galleries: Annotated[list[GalleryCalibration], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _sizes_ascend(self) -> Self:
+        for small, large in itertools.pairwise(self.galleries):
+            if not small.subjects < large.subjects:
+                raise ValueError("galleries must be of rising subjects")
+        return self
+
+
 class Manifest(_Strict):
     """See docs/bundle.md. `files` pins the sha256 of every file beside manifest.json.
 
-    `calibration` is null: a default threshold with fixed evidence is all that this format
-    version can state.
+    Format version 1 states a default threshold only: its `calibration` is null.
     """
 
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
     name: Name
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
     description: Text
@@ -136,12 +232,18 @@ class Manifest(_Strict):
     training_data: list[TrainingData]
     metrics: list[Metric]
     default_threshold: DefaultThreshold | None
-    calibration: None
+    calibration: Calibration | None
 
     @model_validator(mode="after")
     def _model_is_pinned(self) -> Self:
         if self.model.file not in self.files:
             raise ValueError(f"files must pin the sha256 of {self.model.file}")
+        return self
+
+    @model_validator(mode="after")
+    def _version_has_calibration(self) -> Self:
+        if self.calibration is not None and self.format_version == 1:
+            raise ValueError("format_version 1 has no calibration: state it in format_version 2")
         return self
 
     @property

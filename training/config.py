@@ -1,70 +1,63 @@
 """Everything that a training run depends on besides the data, checked when it is made."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-from contract.similarity import Space, max_distance
-from training.data.augment import AugmentConfig
+from pydantic import TypeAdapter, ValidationError
+
+from contract.manifest import wrong_fields
+from training.data.augment_config import AugmentConfig
 from training.data.sampler import BatchConfig
-from training.losses.composite import LossConfig
+from training.data.split import SplitConfig
+from training.losses.config import LossConfig
+from training.models.config import ModelConfig
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelConfig:
-    """embedding_size: D. side_px: of the square crop. scale: c_s, radius of the space.
-
-    width: channels of the first stage (64 in ResNet-18). stem_stride: 2 keeps detail, 4 is four
-    times cheaper.
-    """
-
-    embedding_size: int = 128
-    side_px: int = 112
-    width: int = 64
-    stem_stride: int = 2
-    space: Space = "l2"
-    scale: float = 1.0
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.embedding_size < 2:
-            raise ValueError(f"embedding_size must be at least 2, not {self.embedding_size}.")
-        if self.stem_stride not in (2, 4):
-            raise ValueError(f"stem_stride must be 2 or 4, not {self.stem_stride}.")
-        if self.space != "l2":
-            raise ValueError(f"The space {self.space!r} cannot be trained yet: use 'l2'.")
-
-    @property
-    def d_max(self) -> float:
-        """Largest distance in the space."""
-        return max_distance(self.space, self.scale)
+Optimizer = Literal["adamw", "radam", "sgd"]
+Precision = Literal["bf16_where_fast", "float32", "float64"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerConfig:
-    """AdamW with a linear warm-up and a cosine to zero; norms of gradients are clipped."""
+    """A linear warm-up, then a cosine to zero; norms of gradients are clipped.
 
+    momentum: of SGD (Nesterov). clip_norm: 0 does not clip.
+    ema_decay: above 0, validation and export use the running average of the weights, of which
+        each step leaves this share.
+    """
+
+    name: Optimizer = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    momentum: float = 0.9
     warmup_epochs: float = 1.0
     clip_norm: float = 5.0
+    ema_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, not {self.learning_rate}.")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be in [0, 1), not {self.ema_decay}.")
+        if min(self.weight_decay, self.momentum, self.warmup_epochs, self.clip_norm) < 0:
+            raise ValueError("The values of the optimizer must not be negative.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """One run.
 
-    bf16: compute in bfloat16 where the device has units for it, float32 elsewhere.
-    holdout_share: share of the identities kept out of training for validation.
-    min_images: identities of fewer images are held out too: they have no pair to learn from, and
-        make good strangers for validation.
+    precision: `bf16_where_fast` computes in bfloat16 where the device has units for it and in
+        float32 elsewhere; `float64` is for proofs.
+    patience_epochs: stop after so many epochs without a better validation; 0 never does.
     """
 
     name: str
     epochs: int
     seed: int = 0
-    holdout_share: float = 0.05
-    min_images: int = 2
-    bf16: bool = True
+    precision: Precision = "bf16_where_fast"
+    patience_epochs: int = 0
+    split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -74,18 +67,55 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs must be at least 1, not {self.epochs}.")
-        if not 0 < self.holdout_share < 1:
-            raise ValueError(f"holdout_share must be in (0, 1), not {self.holdout_share}.")
+        if self.patience_epochs < 0:
+            raise ValueError("patience_epochs must not be negative.")
 
 
 def config_from_dict(values: dict[str, Any]) -> TrainConfig:
-    """The config that `dataclasses.asdict` made `values` from."""
-    parts = {
-        "model": ModelConfig,
-        "batch": BatchConfig,
-        "augment": AugmentConfig,
-        "loss": LossConfig,
-        "optimizer": OptimizerConfig,
-    }
-    made = {name: parts[name](**values[name]) for name in parts}
-    return TrainConfig(**{**values, **made})
+    """The config that `dataclasses.asdict` made `values` from.
+
+    Raises ValueError if it is of another version.
+    """
+    config = _checked(values)
+    if asdict(config) != values:
+        raise ValueError("The config is of another version of OneGlance: train again.")
+    return config
+
+
+def with_settings(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:
+    """`config` with some values replaced, each setting as in `loss.overlap=40`.
+
+    Raises ValueError that names an unknown field (and those that there are) or a wrong value.
+    """
+    values: dict[str, Any] = asdict(config)
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set {setting}: write it as field=value, as in epochs=5.")
+        *parents, field_name = path.strip().split(".")
+        owner = values
+        for parent in parents:
+            owner = _part(owner, parent, path)
+        if field_name not in owner or isinstance(owner[field_name], dict):
+            raise ValueError(f"--set {setting}: {path!r} is no field. {_known(owner)}")
+        owner[field_name] = text.strip()
+    return _checked(values)
+
+
+def _part(owner: dict[str, Any], name: str, path: str) -> dict[str, Any]:
+    part = owner.get(name)
+    if not isinstance(part, dict):
+        raise ValueError(f"--set {path}: there is no part {name!r}. {_known(owner)}")
+    return part
+
+
+def _known(owner: dict[str, Any]) -> str:
+    names = (f"{name}.…" if isinstance(v, dict) else name for name, v in owner.items())
+    return f"There are {', '.join(names)}."
+
+
+def _checked(values: dict[str, Any]) -> TrainConfig:
+    try:
+        return TypeAdapter(TrainConfig).validate_python(values)
+    except ValidationError as error:
+        raise ValueError(f"The config is not valid: {wrong_fields(error)}.") from error

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.losses.exponential import Reduction, exponential_triplet_loss
+from training.losses.config import Reduction
+from training.losses.exponential import barrier, exponential_triplet_loss
 
 CHECKED = settings(derandomize=True, database=None, max_examples=100, deadline=None)
 REDUCTIONS = st.sampled_from(["inside_log", "outside_log"])
@@ -129,6 +130,62 @@ def test_no_anchors_give_a_differentiable_zero(reduction: Reduction) -> None:
     assert float(loss.detach()) == 0
     assert embeddings.grad is not None
     assert (embeddings.grad == 0).all()
+
+
+# --- at and beyond the end of the logarithm ---
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("reduction", ["inside_log", "outside_log"])
+@pytest.mark.parametrize("share", [1 - 1e-6, 1.0, 1.5, 1e30])
+def test_the_worst_pairs_keep_a_finite_slope(
+    share: float, reduction: Reduction, dtype: torch.dtype
+) -> None:
+    """Shares beyond 1 come from the space `none`, which is larger than its assumed d_max."""
+    share_A = torch.tensor([share, share], dtype=dtype, requires_grad=True)
+    loss = barrier(share_A, edge=0.0, end=1.0, reduction=reduction)
+    loss.backward()
+    # float32 has no 1 - 1e-6: its nearest is 1.3 % further from 1.
+    tolerance = 1e-9 if dtype == torch.float64 else 0.02
+    assert float(loss.detach()) == pytest.approx(-math.log(1e-6), rel=tolerance)
+    assert share_A.grad is not None
+    assert share_A.grad.tolist() == pytest.approx([1e6 / 2] * 2, rel=tolerance)
+
+
+def test_a_mean_beyond_the_end_pulls_on_every_pair() -> None:
+    share_A = torch.tensor([0.2, 5.0], dtype=torch.float64, requires_grad=True)
+    barrier(share_A, edge=0.0, end=1.0, reduction="inside_log").backward()
+    assert share_A.grad is not None
+    assert share_A.grad.tolist() == pytest.approx([1e6 / 2] * 2, rel=1e-9)
+
+
+def test_slope_is_continuous_up_to_the_end() -> None:
+    share_A = torch.tensor([0.01, 0.5, 0.99, 1 - 2e-6], dtype=torch.float64, requires_grad=True)
+    (4 * barrier(share_A, edge=0.0, end=1.0, reduction="outside_log")).backward()
+    assert share_A.grad is not None
+    assert share_A.grad.tolist() == pytest.approx([1 / 0.99, 2.0, 100.0, 5e5], rel=1e-6)
+
+
+@pytest.mark.parametrize("reduction", ["inside_log", "outside_log"])
+def test_bfloat16_is_widened(reduction: Reduction) -> None:
+    """1 - 1e-6 is 1 in it, and log(0) would follow."""
+    far_A = torch.ones(2, dtype=torch.bfloat16, requires_grad=True)
+    near_A = torch.zeros(2, dtype=torch.bfloat16, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = exponential_triplet_loss(far_A, near_A, class_radius=0.0, reduction=reduction)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert float(loss.detach()) == pytest.approx(-2 * math.log(1e-6), rel=0.02)
+    assert far_A.grad is not None
+    assert near_A.grad is not None
+    assert torch.isfinite(torch.cat([far_A.grad, near_A.grad]).float()).all()
+
+
+def test_positives_and_negatives_may_differ_in_number() -> None:
+    positive_P = torch.tensor([0.5], dtype=torch.float64)
+    negative_N = torch.tensor([0.25, 0.5, 0.5, 0.5], dtype=torch.float64)
+    loss = exponential_triplet_loss(positive_P, negative_N, class_radius=0.0)
+    assert float(loss) == pytest.approx(math.log(2) - math.log(1 - 0.125), rel=1e-12)
 
 
 @pytest.mark.parametrize("class_radius", [-0.1, 1.0, 1.5, math.nan])

@@ -4,23 +4,41 @@ import copy
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contract.bundle import load_bundle
 from contract.embedding_contract import PREFIX, EmbeddingContract, contract_id
 from contract.errors import ManifestError
-from contract.manifest import Manifest, parse_manifest
+from contract.manifest import FORMAT_VERSION, Manifest, parse_manifest
 
 HASH = "ab" * 32
 
 Change = Callable[[dict[str, Any]], object]
 
 
+def gallery(subjects: int) -> dict[str, Any]:
+    """One size of a calibration, every part filled."""
+    return {
+        "subjects": subjects, "draws": 10, "mated_subjects": 50, "mated_searches": 900,
+        "nonmated_subjects": 400, "nonmated_searches": 4000,
+        "points": [
+            {
+                "target_fpir": 0.01, "threshold": 0.7, "fpir": 0.01, "fpir_upper95": 0.02,
+                "fnir": {"value": 0.2, "low95": 0.1, "high95": 0.3},
+            }
+        ],
+        "unsupported": [{"target_fpir": 0.001, "reason": "400 strangers cannot show it"}],
+        "tail": [{"share": 0.5, "similarity": 0.5}, {"share": 0.01, "similarity": 0.7}],
+    }  # fmt: skip
+
+
 def facts() -> dict[str, Any]:
     """A manifest as it lies on disk, every part filled."""
     return {
-        "format_version": 1,
+        "format_version": 2,
         "name": "test-faces",
         "version": "1.2.3",
         "description": "Nothing real.",
@@ -40,7 +58,10 @@ def facts() -> dict[str, Any]:
         "default_threshold": {
             "similarity": 0.6, "fpir": 0.01, "gallery_subjects": 100, "searches": 400, "data": "d",
         },
-        "calibration": None,
+        "calibration": {
+            "data": "d", "images_enrolled": 1, "template_fusion": "best", "replicates": 1000,
+            "galleries": [gallery(100), gallery(1000)],
+        },
     }  # fmt: skip
 
 
@@ -58,6 +79,29 @@ def test_a_manifest_survives_the_round_trip_through_json() -> None:
     manifest = parsed(facts())
     assert json.loads(manifest.model_dump_json()) == facts()
     assert parse_manifest(manifest.model_dump_json(), source="again") == manifest
+
+
+def test_a_manifest_of_format_version_1_still_loads_with_its_null_calibration() -> None:
+    old = changed(lambda v: v.update(format_version=1, calibration=None))
+    manifest = parsed(old)
+    assert (manifest.format_version, manifest.calibration) == (1, None)
+    assert json.loads(manifest.model_dump_json()) == old
+    assert manifest.contract == parsed(facts()).contract
+
+
+def test_the_shipped_bundle_loads() -> None:
+    shipped = Path(__file__).parents[2] / "service" / "bundles" / "oneglance-faces"
+    manifest = load_bundle(shipped).manifest
+    assert manifest.format_version in (1, FORMAT_VERSION)
+    assert manifest.default_threshold is not None
+
+
+def test_a_calibration_may_be_missing_in_the_newest_format_too() -> None:
+    assert parsed(changed(lambda v: v.update(calibration=None))).calibration is None
+
+
+def test_a_point_without_fnir_is_one_of_too_few_mated_subjects() -> None:
+    assert parsed(changed(lambda v: point(v).update(fnir=None))).calibration is not None
 
 
 def dotted_keys(values: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -84,7 +128,11 @@ def test_each_missing_key_is_refused_by_name(key: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize(
     "part", [(), ("model",), ("embedding",), ("input",), ("training_data", 0), ("metrics", 0),
-             ("default_threshold",)], ids=str,
+             ("default_threshold",), ("calibration",), ("calibration", "galleries", 0),
+             ("calibration", "galleries", 0, "points", 0),
+             ("calibration", "galleries", 0, "points", 0, "fnir"),
+             ("calibration", "galleries", 0, "unsupported", 0),
+             ("calibration", "galleries", 1, "tail", 1)], ids=str,
 )  # fmt: skip
 def test_an_unknown_key_anywhere_is_refused(part: tuple[Any, ...]) -> None:
     values = facts()
@@ -96,9 +144,23 @@ def test_an_unknown_key_anywhere_is_refused(part: tuple[Any, ...]) -> None:
         parsed(values)
 
 
+def size(values: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = values["calibration"]["galleries"][0]
+    return found
+
+
+def point(values: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = size(values)["points"][0]
+    return found
+
+
 REFUSED: dict[str, tuple[Change, str]] = {
-    "newer format": (lambda v: v.update(format_version=2), "format_version"),
-    "format as text": (lambda v: v.update(format_version="1"), "format_version"),
+    "newer format": (lambda v: v.update(format_version=3), "format_version"),
+    "format 0": (lambda v: v.update(format_version=0), "format_version"),
+    "format as text": (lambda v: v.update(format_version="2"), "format_version"),
+    "old format with a calibration": (
+        lambda v: v.update(format_version=1), "format_version 1 has no calibration",
+    ),
     "name with a space": (lambda v: v.update(name="My Faces"), "name"),
     "empty name": (lambda v: v.update(name=""), "name"),
     "version of two parts": (lambda v: v.update(version="1.2"), "version"),
@@ -123,6 +185,39 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "threshold over 1": (lambda v: v["default_threshold"].update(similarity=1.01), "similarity"),
     "negative fpir": (lambda v: v["default_threshold"].update(fpir=-0.1), "fpir"),
     "calibration of another age": (lambda v: v.update(calibration={"a": 1}), "calibration"),
+    "no gallery": (lambda v: v["calibration"].update(galleries=[]), "galleries"),
+    "a gallery twice": (
+        lambda v: v["calibration"].update(galleries=[gallery(90), gallery(90)]), "rising subjects",
+    ),
+    "galleries that fall": (
+        lambda v: v["calibration"].update(galleries=[gallery(99), gallery(60)]), "rising subjects",
+    ),
+    "no image enrolled": (lambda v: v["calibration"].update(images_enrolled=0), "images_enrolled"),
+    "templates fused otherwise": (
+        lambda v: v["calibration"].update(template_fusion="mean"), "template_fusion",
+    ),
+    "empty gallery": (lambda v: size(v).update(subjects=0), "subjects"),
+    "no strangers": (lambda v: size(v).update(nonmated_subjects=0), "nonmated_subjects"),
+    "more mated than enrolled": (lambda v: size(v).update(mated_subjects=101), "more of them"),
+    "strangers nobody searched for": (
+        lambda v: size(v).update(nonmated_searches=3999), "at least once",
+    ),
+    "no tail": (lambda v: size(v).update(tail=[]), "tail"),
+    "a tail that falls": (lambda v: size(v)["tail"].reverse(), "falling shares"),
+    "a tail of falling similarities": (
+        lambda v: size(v)["tail"][1].update(similarity=0.4), "rising similarities",
+    ),
+    "a tail of one share": (lambda v: size(v)["tail"][1].update(share=0.5), "falling shares"),
+    "target 0": (lambda v: point(v).update(target_fpir=0.0), "target_fpir"),
+    "target 1": (lambda v: point(v).update(target_fpir=1.0), "target_fpir"),
+    "threshold of a distance": (lambda v: point(v).update(threshold=1.2), "threshold"),
+    "rate outside of its interval": (lambda v: point(v)["fnir"].update(value=0.4), "low95, high95"),
+    "interval upside down": (
+        lambda v: point(v)["fnir"].update(low95=0.3, high95=0.1), "low95, high95",
+    ),
+    "unsupported without a reason": (
+        lambda v: size(v)["unsupported"][0].update(reason=""), "reason",
+    ),
 }  # fmt: skip
 
 
@@ -138,7 +233,10 @@ def test_what_does_not_fit_is_refused_by_name(change: Change, word: str) -> None
 @pytest.mark.parametrize(
     "place",
     [("embedding", "scale"), ("embedding", "d_max"), ("metrics", 0, "value"),
-     ("default_threshold", "similarity"), ("default_threshold", "fpir")],
+     ("default_threshold", "similarity"), ("default_threshold", "fpir"),
+     ("calibration", "galleries", 0, "points", 0, "threshold"),
+     ("calibration", "galleries", 0, "points", 0, "fnir", "high95"),
+     ("calibration", "galleries", 0, "tail", 0, "similarity")],
     ids=str,
 )  # fmt: skip
 def test_numbers_that_are_none_are_refused(number: float, place: tuple[Any, ...]) -> None:
@@ -196,6 +294,8 @@ SAME: dict[str, Change] = {
     ),
     "metrics": lambda v: v.update(metrics=[]),
     "threshold": lambda v: v.update(default_threshold=None),
+    "calibration": lambda v: v.update(calibration=None),
+    "format version": lambda v: v.update(format_version=1, calibration=None),
     "training data": lambda v: v.update(training_data=[]),
     "numbers written as integers": lambda v: v["embedding"].update(d_max=3),
 }

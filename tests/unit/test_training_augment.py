@@ -1,12 +1,18 @@
 """Augmentation: the same by the same generator, never out of range, and nothing when off."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
-from training.data.augment import AugmentConfig, augment
+from training.data.augment import AugmentPlan, apply, augment, draw
+from training.data.augment_config import AugmentConfig
 
 OFF = AugmentConfig(
     flip=False, shift=0, scale=0, turn_degrees=0, light=0, color=0, grey=0, low_resolution=0,
@@ -131,3 +137,197 @@ def test_a_shift_moves_at_most_its_share_of_the_side() -> None:
     moved = torch.stack(places).float() - 50
     assert float(moved.abs().max()) <= 21
     assert float(moved.abs().max()) > 10
+
+
+@pytest.mark.parametrize("config", [AugmentConfig(), OFF, *STEPS.values()])
+def test_the_result_is_channels_last_and_of_its_own_memory(config: AugmentConfig) -> None:
+    found = augmented(config)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_nothing_to_do_is_the_conversion_alone_bit_for_bit() -> None:
+    every = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(1, 16, 16, 3)
+    expected = every.permute(0, 3, 1, 2).float() / 127.5 - 1
+    assert torch.equal(augmented(OFF, pixels=every), expected)
+    plan = draw(1, AugmentConfig(), torch.Generator().manual_seed(0))  # which says other things
+    assert torch.equal(apply(every, plan, OFF), expected)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("grey", 1.1), ("erase", -0.1), ("low_resolution", 2), ("shift", -0.1), ("scale", 1.5),
+     ("light", -1), ("color", 2), ("turn_degrees", 181), ("turn_degrees", -1)],
+)  # fmt: skip
+def test_a_strength_out_of_range_is_refused(field: str, value: float) -> None:
+    with pytest.raises(ValueError, match=field):
+        AugmentConfig(**{field: value})
+
+
+# --- a part of a batch ---
+
+
+@settings(derandomize=True, database=None, max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    count=st.integers(1, 12),
+    shape=st.tuples(st.integers(3, 40), st.integers(3, 40)),
+    bounds=st.tuples(st.integers(0, 12), st.integers(0, 12)),
+    config=st.sampled_from([AugmentConfig(), *STEPS.values()]),
+)
+def test_a_part_of_a_batch_becomes_what_it_becomes_in_the_whole_of_it(
+    seed: int, count: int, shape: tuple[int, int], bounds: tuple[int, int], config: AugmentConfig
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, (count, *shape, 3), dtype=torch.uint8, generator=generator)
+    plan = draw(count, config, generator)
+    rows = slice(min(bounds), max(bounds))
+    assert torch.equal(
+        apply(pixels[rows], plan.rows(rows), config), apply(pixels, plan, config)[rows]
+    )
+
+
+def test_so_does_a_batch_of_faces_on_several_threads() -> None:
+    pixels, config = images(48, 112), AugmentConfig()
+    plan = draw(48, config, torch.Generator().manual_seed(3))
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        whole = apply(pixels, plan, config)
+        for rows in (slice(0, 16), slice(16, 48), slice(47, 48)):
+            assert torch.equal(apply(pixels[rows], plan.rows(rows), config), whole[rows])
+        torch.set_num_threads(1)
+        # torch's bilinear upsampling rounds otherwise on one thread.
+        torch.testing.assert_close(apply(pixels, plan, config), whole, atol=1e-6, rtol=0)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_rows_take_every_field() -> None:
+    plan = draw(6, AugmentConfig(), torch.Generator().manual_seed(0))
+    part = plan.rows(slice(2, 4))
+    for field in fields(AugmentPlan):
+        assert torch.equal(getattr(part, field.name), getattr(plan, field.name)[2:4])
+
+
+def test_a_larger_batch_draws_the_same_for_its_first_images_and_other_for_each() -> None:
+    generators = [torch.Generator().manual_seed(5) for _ in range(2)]
+    small, large = (draw(n, AugmentConfig(), g) for n, g in zip((3, 9), generators, strict=True))
+    for field in fields(AugmentPlan):
+        few, many = getattr(small, field.name), getattr(large, field.name)
+        assert torch.equal(few, many[:3])
+    assert len({tuple(row.flatten().tolist()) for row in large.place_B23}) == 9
+    assert len(set(large.contrast_B.tolist())) == 9
+
+
+def test_a_plan_stays_within_its_config() -> None:
+    config = AugmentConfig(light=0.2, color=0.3, grey=0.25, low_resolution=0.4, erase=0.6)
+    plan = draw(4000, config, torch.Generator().manual_seed(0))
+    grey = plan.saturation_B == 0
+    assert float(grey.float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert float((plan.detail_B > 0).float().mean()) == pytest.approx(0.4, abs=0.03)
+    assert float((plan.erased_B4[:, 2] > 0).float().mean()) == pytest.approx(0.6, abs=0.03)
+    for values, low, high in (
+        (plan.saturation_B[~grey], 0.7, 1.3),
+        (plan.contrast_B, 0.8, 1.2),
+        (plan.brightness_B, 0.8, 1.2),
+        (plan.detail_B[plan.detail_B > 0], 0.2, 0.6),
+        (plan.erased_B4[plan.erased_B4[:, 2] > 0, 2], 0.15, 0.45),
+        (plan.erased_B4[:, 3], 0.15, 0.45),
+        (plan.place_B23[:, :, 2], -0.1, 0.1),
+        (plan.place_B23[:, :, :2].det().abs().sqrt(), 0.88, 1.12),
+    ):
+        edge = 0.02 * (high - low)
+        assert low - 1e-6 <= float(values.min()) < low + edge
+        assert high - edge < float(values.max()) <= high + 1e-6
+    mirrored = plan.place_B23[:, :, :2].det() < 0
+    assert float(mirrored.float().mean()) == pytest.approx(0.5, abs=0.03)
+    turned = torch.rad2deg(torch.atan2(-plan.place_B23[:, 0, 1], plan.place_B23[:, 1, 1]))
+    assert float(turned.abs().max()) == pytest.approx(8, abs=0.1)
+
+
+# --- against plain loops in double precision ---
+
+Numbers = npt.NDArray[np.float64]
+
+
+def rotated_places(plan: AugmentPlan, i: int, height: int, width: int) -> Any:
+    """For each pixel of the result its place in the image, in pixels: turned about the middle."""
+    (a, b, shift_x), (c, d, shift_y) = plan.place_B23[i].double().tolist()
+    for row in range(height):
+        for column in range(width):
+            x, y = column + 0.5 - width / 2, row + 0.5 - height / 2
+            yield (
+                row,
+                column,
+                a * x + b * y + shift_x * width / 2 + width / 2 - 0.5,
+                c * x + d * y + shift_y * height / 2 + height / 2 - 0.5,
+            )
+
+
+def moved(image: Numbers, plan: AugmentPlan, i: int) -> Numbers:
+    height, width = image.shape[:2]
+    found = np.zeros_like(image)
+    for row, column, x, y in rotated_places(plan, i, height, width):
+        for yy in (int(np.floor(y)), int(np.floor(y)) + 1):
+            for xx in (int(np.floor(x)), int(np.floor(x)) + 1):
+                if 0 <= yy < height and 0 <= xx < width:
+                    found[row, column] += (1 - abs(y - yy)) * (1 - abs(x - xx)) * image[yy, xx]
+    return found
+
+
+def recolored(image: Numbers, mean_grey: float, plan: AugmentPlan, i: int) -> Numbers:
+    grey = image.mean(axis=2, keepdims=True)
+    image = grey + (image - grey) * float(plan.saturation_B[i])
+    image = mean_grey + (image - mean_grey) * float(plan.contrast_B[i])
+    return image * float(plan.brightness_B[i])
+
+
+def overlap(start: float, end: float, i: int) -> float:
+    return max(0.0, min(end, i + 1) - max(start, i))
+
+
+def with_detail(image: Numbers, share: float) -> Numbers:
+    """Means over blocks, and straight lines between the middles of the blocks."""
+    for axis in (0, 1):
+        image = np.moveaxis(image, axis, 0)
+        side = len(image)
+        small = min(side, max(8, round(side * share)))
+        blocks = []
+        for i in range(small):  # whole pixels that the block touches, as torch counts them
+            taken = image[i * side // small : -(-(i + 1) * side // small)]
+            blocks.append(taken.mean(axis=0))
+        found = []
+        for i in range(side):
+            at = min(max((i + 0.5) * small / side - 0.5, 0), small - 1)
+            low = int(at)
+            high = min(low + 1, small - 1)
+            found.append(blocks[low] * (1 - (at - low)) + blocks[high] * (at - low))
+        image = np.moveaxis(np.stack(found), 0, axis)
+    return image
+
+
+@pytest.mark.parametrize("shape", [(14, 14), (12, 20), (21, 9)])
+def test_every_step_is_what_plain_loops_make_of_the_plan(shape: tuple[int, int]) -> None:
+    height, width = shape
+    config = AugmentConfig(
+        turn_degrees=25, shift=0.15, scale=0.3, grey=0.3, low_resolution=0.5, erase=0.7, light=0.2
+    )
+    generator = torch.Generator().manual_seed(11)
+    pixels = torch.randint(0, 256, (10, height, width, 3), dtype=torch.uint8, generator=generator)
+    plan = draw(10, config, generator)
+    assert 0 < int((plan.detail_B > 0).sum()) < 10
+    assert 0 < int((plan.erased_B4[:, 2] > 0).sum()) < 10
+    found = apply(pixels, plan, config).permute(0, 2, 3, 1).numpy()
+    for i in range(10):
+        image = pixels[i].double().numpy()
+        mean = image.mean(axis=(0, 1))
+        expected = recolored(moved(image, plan, i), mean.mean(), plan, i)
+        if plan.detail_B[i] > 0:
+            expected = with_detail(expected, float(plan.detail_B[i]))
+        top, left, high, wide = plan.erased_B4[i].tolist()
+        rows, columns = int(high * height), int(wide * width)
+        first_row, first_column = int((height - rows) * top), int((width - columns) * left)
+        patch = recolored(mean[None, None], mean.mean(), plan, i)
+        expected[first_row : first_row + rows, first_column : first_column + columns] = patch
+        expected = np.clip(expected / 127.5 - 1, -1, 1)
+        np.testing.assert_allclose(found[i], expected, atol=2e-4)

@@ -1,14 +1,18 @@
 """Batches of P identities with K images, and the split that keeps identities apart."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from training.data.sampler import BatchConfig, epoch_batches
-from training.data.split import split_by_identity
+from training.data.pack import Pack, PackIndex
+from training.data.sampler import BatchConfig, epoch_batches, rank_rows
+from training.data.split import SplitConfig, split_by_identity, split_by_sample, split_pack
 
 Indices = npt.NDArray[np.int64]
 
@@ -103,6 +107,33 @@ def test_a_batch_without_pairs_is_refused(shape: dict[str, int]) -> None:
         BatchConfig(**shape)
 
 
+@pytest.mark.parametrize("world", [1, 2, 3, 6, 12])
+def test_ranks_share_a_batch_in_blocks_and_together_have_all_of_it(world: int) -> None:
+    for batch in batches(P=4, K=3):
+        parts = [rank_rows(batch, rank, world) for rank in range(world)]
+        assert {len(part) for part in parts} == {12 // world}
+        assert np.array_equal(np.concatenate(parts), batch)
+
+
+def test_a_batch_that_does_not_divide_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"12 images cannot be shared by 5 .*batch\.identities"):
+        rank_rows(np.arange(12), 0, 5)
+
+
+def test_identities_of_one_image_fill_their_block_with_it() -> None:
+    labels = np.arange(6)
+    config = BatchConfig(identities=3, images_each=4)
+    for batch in epoch_batches(labels, config, seed=0, epoch=0):
+        blocks = batch.reshape(3, 4)
+        assert (blocks == blocks[:, :1]).all()
+        assert len(set(blocks[:, 0])) == 3
+
+
+def test_ten_classes_are_too_few_for_a_batch_of_32() -> None:
+    with pytest.raises(ValueError, match="asks for 32 identities, the data has 10"):
+        epoch_batches(np.arange(70_000) % 10, BatchConfig(), seed=0, epoch=0)
+
+
 # --- split ---
 
 
@@ -151,3 +182,96 @@ def test_a_split_follows_from_its_seed() -> None:
 def test_a_split_without_two_usable_identities_is_refused(counts: list[int]) -> None:
     with pytest.raises(ValueError, match="two identities"):
         split(np.repeat(np.arange(len(counts)), counts))
+
+
+# --- split by sample ---
+
+
+@settings(derandomize=True, database=None, max_examples=80, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 12), min_size=1, max_size=30),
+    share=st.floats(0.01, 0.99),
+    seed=st.integers(0, 1000),
+)
+def test_a_split_by_sample_keeps_every_identity_in_training(
+    counts: list[int], share: float, seed: int
+) -> None:
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    if max(counts) < 2:
+        with pytest.raises(ValueError, match="two images"):
+            split_by_sample(labels, holdout_share=share, seed=seed)
+        return
+    train, held_out = split_by_sample(labels, holdout_share=share, seed=seed)
+    assert sorted([*train, *held_out]) == list(range(len(labels)))
+    assert (np.diff(train) > 0).all()
+    assert (np.diff(held_out) > 0).all()
+    assert set(labels[train]) == set(labels)
+    assert len(held_out) > 0
+    kept = np.bincount(labels[held_out], minlength=len(counts))
+    for count, out in zip(counts, kept.tolist(), strict=True):
+        fewest = max(0, min(int(share * count), count - 1))
+        assert fewest <= out <= min(fewest + 1, count - 1)
+    again = split_by_sample(labels, holdout_share=share, seed=seed)
+    assert np.array_equal(again[0], train)
+
+
+def test_the_share_of_samples_holds_over_small_identities_and_large_ones() -> None:
+    small = np.repeat(np.arange(2000), 3)
+    _, held_out = split_by_sample(small, holdout_share=0.05, seed=0)
+    assert len(held_out) == pytest.approx(300, rel=0.15)
+    large = np.repeat(np.arange(10), 6000)
+    _, held_out = split_by_sample(large, holdout_share=0.02, seed=0)
+    assert np.bincount(large[held_out]).tolist() == [120] * 10
+
+
+def test_other_seeds_hold_other_samples_out() -> None:
+    labels = np.repeat(np.arange(5), 8)
+    kept = {tuple(split_by_sample(labels, holdout_share=0.25, seed=s)[1]) for s in range(6)}
+    assert len(kept) == 6
+
+
+# --- split of a pack ---
+
+
+def pack_of(labels: Indices, splits: list[str]) -> Pack:
+    index = PackIndex(
+        source="s", alignment="none", identities=tuple(map(str, range(int(labels.max()) + 1))),
+        paths=tuple(map(str, range(len(labels)))), labels=tuple(labels.tolist()),
+        splits=tuple(splits), unused=(),  # type: ignore[arg-type]
+    )  # fmt: skip
+    return Pack(Path("pack"), index, np.zeros((len(labels), 1, 1, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("by", ["identity", "sample"])
+@pytest.mark.parametrize("same_people", [True, False])
+def test_test_images_are_neither_trained_nor_validated_on(by: Any, same_people: bool) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 12, 300)
+    test = rng.random(300) < 0.3 if same_people else labels >= 8
+    pack = pack_of(labels, ["test" if is_test else "train" for is_test in test])
+    config = SplitConfig(by=by, holdout_share=0.25)
+    train, held_out = split_pack(pack, config, 3)
+    assert sorted([*train, *held_out]) == np.flatnonzero(~test).tolist()
+    assert (np.diff(train) > 0).all()
+    people = set(labels[train]), set(labels[held_out])
+    if by == "identity":
+        assert not people[0] & people[1]
+    else:
+        assert people[0] == set(labels[~test])
+    again = split_pack(pack, config, 3)
+    assert np.array_equal(again[0], train)
+    assert not np.array_equal(split_pack(pack, config, 4)[0], train)
+
+
+def test_a_pack_without_a_split_of_its_own_is_split_as_its_labels() -> None:
+    labels = shuffled_labels()
+    pack = pack_of(labels, ["train"] * len(labels))
+    config = SplitConfig(by="identity", holdout_share=0.3, min_images=3)
+    expected = split_by_identity(labels, holdout_share=0.3, min_images=3, seed=5)
+    for found, wanted in zip(split_pack(pack, config, 5), expected, strict=True):
+        assert np.array_equal(found, wanted)
+
+
+def test_a_pack_of_test_images_alone_cannot_be_trained_on() -> None:
+    with pytest.raises(ValueError, match="test images only"):
+        split_pack(pack_of(np.arange(4) % 2, ["test"] * 4), SplitConfig(), 0)

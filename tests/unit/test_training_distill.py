@@ -52,6 +52,7 @@ def make_pack(root: Path, count: int) -> Pack:
         identities=("one",),
         paths=tuple(f"one/{i}.png" for i in range(count)),
         labels=(0,) * count,
+        splits=("train",) * count,
         unused=(),
     )
     write_pack(root, index, crops(count))

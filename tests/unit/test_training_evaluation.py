@@ -1,4 +1,4 @@
-"""Verification, LFW's protocol and the default threshold, each against brute force."""
+"""Verification of pairs and LFW's protocol, each against brute force."""
 
 import math
 from pathlib import Path
@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.data.pack import Pack, PackError, PackIndex
+from training.evaluation.distances import pair_similarities, row_pieces, squared_distances
 from training.evaluation.lfw import Pair, evaluate_lfw, person_key, read_pairs
-from training.evaluation.strangers import default_threshold, nonmated_maxima
+from training.evaluation.pairs import _unnumbered, draw_pairs, verify_pairs
+from training.evaluation.roc import EqualError, TarAtFar, equal_error, roc_curve, tar_at_far
 from training.evaluation.verification import (
     accuracy_at,
     best_threshold,
@@ -156,6 +158,210 @@ def test_pair_auc_needs_pairs_of_both_kinds(labels: list[int]) -> None:
         pair_auc(np.eye(3), np.array(labels))
 
 
+# --- ROC, TAR at FAR, EER ---
+
+
+def slow_rates(pairs: list[tuple[float, bool]], threshold: float) -> tuple[float, float]:
+    """(FMR, TMR) at one threshold; NaN reaches none."""
+    accepted = {kind: [s >= threshold for s, m in pairs if m == kind] for kind in (False, True)}
+    return tuple(sum(accepted[kind]) / len(accepted[kind]) for kind in (False, True))
+
+
+def slow_thresholds(pairs: list[tuple[float, bool]]) -> list[float]:
+    return [math.inf, *sorted({s for s, _ in pairs if not math.isnan(s)}, reverse=True)]
+
+
+BOTH_KINDS = st.lists(
+    st.tuples(st.one_of(SCORES, st.just(math.nan)), st.booleans()), min_size=2, max_size=14
+).filter(lambda pairs: len({mated for _, mated in pairs}) == 2)
+
+
+@CHECKED
+@given(BOTH_KINDS)
+def test_the_roc_curve_is_one_threshold_after_the_other(pairs: list[tuple[float, bool]]) -> None:
+    curve = roc_curve(*columns(pairs))
+    thresholds = slow_thresholds(pairs)
+    assert curve.threshold_T.tolist() == thresholds
+    rates = [slow_rates(pairs, t) for t in thresholds]
+    assert curve.fmr_T == pytest.approx([fmr for fmr, _ in rates])
+    assert curve.tmr_T == pytest.approx([tmr for _, tmr in rates])
+    assert (curve.mated, curve.nonmated) == (sum(m for _, m in pairs), sum(not m for _, m in pairs))
+
+
+@CHECKED
+@given(BOTH_KINDS)
+def test_the_equal_error_is_where_both_rates_are_nearest(pairs: list[tuple[float, bool]]) -> None:
+    candidates = []
+    for threshold in slow_thresholds(pairs):
+        fmr, tmr = slow_rates(pairs, threshold)
+        candidates.append(
+            (round(abs(fmr - 1 + tmr), 12), round((fmr + 1 - tmr) / 2, 12), -threshold)
+        )
+    _, rate, negative = min(candidates)
+    assert equal_error(roc_curve(*columns(pairs))) == EqualError(rate, -negative)
+
+
+@CHECKED
+@given(BOTH_KINDS, st.sampled_from([0.3, 0.5, 1.0]))
+def test_tar_is_the_best_of_all_thresholds_that_keep_to_the_far(
+    pairs: list[tuple[float, bool]], far: float
+) -> None:
+    pairs = pairs + [(0.3, False)] * 10  # enough to show a FAR of 0.3
+    found = tar_at_far(roc_curve(*columns(pairs)), far)
+    rates = [slow_rates(pairs, t) for t in slow_thresholds(pairs)]
+    assert found is not None
+    assert found.tar == pytest.approx(max(tmr for fmr, tmr in rates if fmr <= far))
+    assert slow_rates(pairs, found.threshold) == pytest.approx((rates_at(pairs, found), found.tar))
+    assert rates_at(pairs, found) <= far
+
+
+def rates_at(pairs: list[tuple[float, bool]], found: TarAtFar) -> float:
+    return slow_rates(pairs, found.threshold)[0]
+
+
+def test_sklearn_draws_the_same_curve() -> None:
+    from sklearn.metrics import roc_curve as other_roc_curve
+
+    rng = np.random.default_rng(0)
+    mated = rng.random(5_000) < 0.3
+    scores = np.round(rng.normal(mated * 1.0, 1), 2)  # many ties
+    fmr, tmr, thresholds = other_roc_curve(mated, scores, drop_intermediate=False)
+    curve = roc_curve(scores, mated)
+    assert np.array_equal(curve.threshold_T, thresholds)
+    assert curve.fmr_T == pytest.approx(fmr)
+    assert curve.tmr_T == pytest.approx(tmr)
+    crossing = np.interp(0, fmr - (1 - tmr), fmr)  # between two thresholds
+    assert equal_error(curve).rate == pytest.approx(crossing, abs=0.005)
+
+
+def test_the_hand_computed_example_of_four_and_four() -> None:
+    mated = [0.9, 0.8, 0.6, 0.3]
+    nonmated = [0.7, 0.4, 0.2, 0.1]
+    curve = roc_curve(*columns([(s, True) for s in mated] + [(s, False) for s in nonmated]))
+    # At 0.6: one of four non-mated accepted, one of four mated refused.
+    assert equal_error(curve) == EqualError(0.25, 0.6)
+    assert tar_at_far(curve, 0.75) == TarAtFar(1.0, 0.3)
+    assert tar_at_far(curve, 0.74) is None  # 3 / 0.74 pairs are more than four
+
+
+def test_failures_to_acquire_are_never_accepted_and_stay_in_the_count() -> None:
+    """Half of the mated pairs have no score: no threshold accepts more than the other half."""
+    pairs = [(0.9, True), (math.nan, True)] * 5 + [(0.1, False), (math.nan, False)] * 5
+    curve = roc_curve(*columns(pairs))
+    assert curve.tmr_T.max() == 0.5
+    assert curve.fmr_T.max() == 0.5
+    assert equal_error(curve) == EqualError(0.5, 0.1)  # at 0.9 they are 0 and 0.5
+
+
+def test_a_curve_without_any_score_refuses_everything() -> None:
+    curve = roc_curve(*columns([(math.nan, True), (math.nan, False)]))
+    assert (curve.threshold_T.tolist(), curve.tmr_T.tolist()) == ([math.inf], [0.0])
+    assert equal_error(curve) == EqualError(0.5, math.inf)
+
+
+@pytest.mark.parametrize("kind", [True, False])
+def test_a_curve_needs_both_kinds(kind: bool) -> None:
+    with pytest.raises(ValueError, match="Both mated and non-mated"):
+        roc_curve(*columns([(0.5, kind)]))
+
+
+# --- pairs and distances ---
+
+
+@pytest.mark.parametrize("most", [1_000, 7])
+def test_pairs_are_different_and_of_their_kind(most: int) -> None:
+    labels = np.array([3, 1, 3, 3, 2, 1, 7, 2, 3, 1])
+    first, second = draw_pairs(labels, seed=0, mated_most=most, nonmated_most=most)
+    pairs = {frozenset(pair) for pair in zip(first.tolist(), second.tolist(), strict=True)}
+    assert len(pairs) == len(first)
+    assert all(len(pair) == 2 for pair in pairs)
+    mated = labels[first] == labels[second]
+    everything = {frozenset((i, j)) for i in range(10) for j in range(i)}
+    if most == 1_000:
+        assert pairs == everything
+    assert mated.sum() == min(most, 6 + 3 + 1)
+    assert (~mated).sum() == min(most, 45 - 10)
+    assert (np.diff(mated.astype(int)) <= 0).all()  # the mated ones first
+
+
+def test_every_pair_is_as_likely_as_another() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    counts: dict[frozenset[int], int] = {}
+    for seed in range(3_000):
+        first, second = draw_pairs(labels, seed=seed, mated_most=1, nonmated_most=1)
+        for pair in zip(first.tolist(), second.tolist(), strict=True):
+            counts[frozenset(pair)] = counts.get(frozenset(pair), 0) + 1
+    mated = [n for pair, n in counts.items() if len({labels[i] for i in pair}) == 1]
+    other = [n for pair, n in counts.items() if len({labels[i] for i in pair}) == 2]
+    assert (len(mated), len(other)) == (4, 11)
+    assert min(mated) > 600
+    assert min(other) > 180
+
+
+def test_pairs_of_very_many_images_are_numbered_exactly() -> None:
+    """At both edges of a row, up to the largest row that the docstring promises."""
+    for row in (1, 2, 3, 1_000, 200_000, 2**26 - 1):
+        first = row * (row - 1) // 2
+        numbers = np.array([first, first + row - 1])
+        upper, lower = _unnumbered(numbers)
+        assert upper.tolist() == [row, row]
+        assert lower.tolist() == [0, row - 1]
+
+
+def test_pairs_of_one_kind_verify_nothing() -> None:
+    points = np.eye(4, dtype=np.float32)
+    for labels in ([0, 0, 0, 0], [0, 1, 2, 3]):
+        assert verify_pairs(points, np.array(labels), d_max=2.0, seed=0, data="x") is None
+
+
+def test_the_verification_of_all_pairs_equals_the_loops() -> None:
+    rng = np.random.default_rng(0)
+    points, labels = rng.standard_normal((12, 3)).astype(np.float32), rng.integers(0, 3, 12)
+    found = verify_pairs(points, labels, d_max=9.0, seed=0, data="x")
+    pairs = [
+        (1 - math.dist(points[i].tolist(), points[j].tolist()) / 9.0, labels[i] == labels[j])
+        for i in range(12)
+        for j in range(i)
+    ]
+    assert found is not None
+    slow = roc_curve(*columns(pairs))
+    assert found.curve.threshold_T[1:] == pytest.approx(slow.threshold_T[1:], abs=1e-6)
+    assert found.curve.tmr_T == pytest.approx(slow.tmr_T)
+    assert found.equal_error.rate == equal_error(slow).rate
+    assert found.tar_at_far is None
+
+
+def test_distances_equal_the_loops_in_pieces_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((7, 5)), rng.standard_normal((3, 5))
+    slow = [[math.dist(x, y) ** 2 for y in b.tolist()] for x in a.tolist()]
+    assert squared_distances(a, b) == pytest.approx(np.array(slow))
+    monkeypatch.setattr("training.evaluation.distances.PIECE", 7)
+    rows = list(row_pieces(7, 3))
+    assert [range(7)[piece] for piece in rows] == [
+        range(2),
+        range(2, 4),
+        range(4, 6),
+        range(6, 7),
+    ]
+    found = pair_similarities(a, np.arange(3), np.array([1, 1, 0]), d_max=20.0)
+    assert found == pytest.approx(
+        [1 - math.dist(a[i], a[j]) / 20 for i, j in ((0, 1), (1, 1), (2, 0))]
+    )
+
+
+def test_equal_embeddings_have_distance_nothing_and_no_number_is_refused() -> None:
+    """Of these the three terms of the expansion do not cancel by themselves."""
+    points = np.random.default_rng(0).standard_normal((50, 127))
+    assert ((points**2).sum(axis=1) * 2 - 2 * np.diag(points @ points.T) > 0).any()
+    assert (np.diag(squared_distances(points, points)) == 0).all()
+    for bad in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="not finite"):
+            squared_distances(np.array([[bad, 1.0]]), np.ones((1, 2)))
+        with pytest.raises(ValueError, match="not finite"):
+            pair_similarities(np.array([[bad], [1.0]]), np.array([0]), np.array([1]), d_max=2.0)
+
+
 # --- LFW ---
 
 # Two folds of two mated and two non-mated pairs.
@@ -176,7 +382,8 @@ def lfw_pack(root: Path, pairs: str = PAIRS_TXT, *, missing: tuple[str, ...] = (
     paths = [path for path in paths if Path(path).stem not in missing]
     index = PackIndex(
         source="lfw", alignment="five_point_112", identities=tuple(f"lfw/{n}" for n in PEOPLE),
-        paths=tuple(paths), labels=tuple(PEOPLE.index(p.split("/")[1]) for p in paths), unused=(),
+        splits=("test",) * len(paths), paths=tuple(paths), unused=(),
+        labels=tuple(PEOPLE.index(p.split("/")[1]) for p in paths),
     )  # fmt: skip
     return Pack(root, index, np.zeros((len(paths), 112, 112, 3), dtype=np.uint8))
 
@@ -222,6 +429,32 @@ def test_embeddings_that_tell_people_apart_are_always_right(tmp_path: Path) -> N
     assert (result.accuracy.mean, result.accuracy.pairs) == (1.0, 8)
     assert (result.disjoint.mean, result.disjoint.pairs) == (1.0, 8)
     assert (result.failures_to_acquire, result.shared_people) == (0, 0)
+    assert result.equal_error == EqualError(0.0, 1.0)
+    assert result.tar_at_far is None  # four non-mated pairs cannot show a FAR of 1e-3
+
+
+def test_tar_at_far_and_eer_count_photos_without_a_face_as_non_matches(tmp_path: Path) -> None:
+    """Bo_0002 is in one of four mated pairs: no threshold accepts it."""
+    result = lfw_result(lfw_pack(tmp_path, missing=("Bo_0002",)))
+    assert result.curve.tmr_T.max() == 0.75
+    assert (result.curve.mated, result.curve.nonmated) == (4, 4)
+    assert result.equal_error == EqualError(0.125, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("alike", "found"), [(3, TarAtFar(1.0, 1.0)), (4, TarAtFar(0.0, math.inf))]
+)
+def test_with_enough_pairs_tar_at_far_is_stated(
+    tmp_path: Path, alike: int, found: TarAtFar
+) -> None:
+    """3,000 non-mated pairs, some as similar as the mated ones: three are allowed, four are not."""
+    people = ["Ada_Byron\t1\t2\n"] * 3_000
+    others = ["Ada_Byron\t1\tBo\t1\n"] * alike + ["Ada_Byron\t1\tCy\t1\n"] * (3_000 - alike)
+    folds = [*people[:1_500], *others[:1_500], *people[1_500:], *others[1_500:]]
+    pack = lfw_pack(tmp_path, "2\t1500\n" + "".join(folds))
+    embeddings = perfect_embeddings(pack)
+    embeddings[2] = embeddings[0]  # Bo's first photo looks as Ada does
+    assert lfw_result(pack, embeddings=embeddings).tar_at_far == found
 
 
 def test_a_photo_without_a_face_makes_its_pairs_errors(tmp_path: Path) -> None:
@@ -260,86 +493,3 @@ def test_one_person_has_one_key_in_every_spelling() -> None:
     spellings = ["pubfig/Lucy_Liu", "lucy liu", "lfw/Lucy-Liu", "Lucy_Liu_2"]
     assert {person_key(s) for s in spellings} == {"lucyliu"}
     assert person_key("x/Zoë") == "zoë"
-
-
-# --- default threshold ---
-
-
-def strangers(identities: int = 30, images_each: int = 3, seed: int = 0) -> tuple[Any, Any]:
-    rng = np.random.default_rng(seed)
-    labels = np.repeat(rng.permutation(identities) * 7, images_each)
-    points = rng.standard_normal((len(labels), 6))
-    points /= np.linalg.norm(points, axis=1, keepdims=True)
-    return points.astype(np.float32), labels
-
-
-def slow_maxima(embeddings: Any, labels: Any, *, gallery_subjects: int, draws: int) -> list[float]:
-    """The same draws, one search at a time."""
-    rng = np.random.default_rng(5)
-    maxima = []
-    for _ in range(draws):
-        images = [np.flatnonzero(labels == label) for label in sorted(set(labels.tolist()))]
-        picks = rng.integers(0, [len(rows) for rows in images])
-        order = rng.permutation([rows[pick] for rows, pick in zip(images, picks, strict=True)])
-        gallery, probes = order[:gallery_subjects], order[gallery_subjects:]
-        for probe in probes:
-            distances = [
-                math.dist(embeddings[probe].tolist(), embeddings[g].tolist()) for g in gallery
-            ]
-            maxima.append(1 - min(distances) / 2)
-    return maxima
-
-
-@pytest.mark.parametrize("gallery_subjects", [1, 10, 29])
-def test_nonmated_maxima_equal_one_search_after_the_other(gallery_subjects: int) -> None:
-    embeddings, labels = strangers()
-    found = nonmated_maxima(
-        embeddings, labels, gallery_subjects=gallery_subjects, draws=3, seed=5, d_max=2.0
-    )
-    slow = slow_maxima(embeddings, labels, gallery_subjects=gallery_subjects, draws=3)
-    assert found == pytest.approx(slow, abs=1e-7)
-
-
-def test_no_search_finds_its_own_identity() -> None:
-    """Images of one identity are equal and of two are opposite or at right angles."""
-    labels = np.repeat(np.arange(8), 5)
-    points = np.vstack([np.eye(4), -np.eye(4)]).astype(np.float32)[labels]
-    maxima = nonmated_maxima(points, labels, gallery_subjects=4, draws=20, seed=0, d_max=2.0)
-    assert len(maxima) == 20 * 4
-    assert maxima.max() <= 1 - math.sqrt(2) / 2 + 1e-9
-
-
-@CHECKED
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    fpir=st.sampled_from([0.0, 0.01, 0.1, 0.5]),
-    identities=st.integers(6, 30),
-)
-def test_the_default_threshold_keeps_its_promise_and_none_lower_does(
-    seed: int, fpir: float, identities: int
-) -> None:
-    embeddings, labels = strangers(identities, seed=seed)
-    found = default_threshold(
-        embeddings, labels, d_max=2.0, fpir=fpir, gallery_subjects=5, data="made up"
-    )
-    maxima = nonmated_maxima(embeddings, labels, gallery_subjects=5, draws=10, seed=0, d_max=2.0)
-    accepted = float((maxima >= found.similarity).mean())
-    assert accepted <= fpir
-    assert found.fpir == accepted
-    refused = maxima[maxima < found.similarity].max()
-    assert float((maxima >= refused).mean()) > fpir
-    assert (found.gallery_subjects, found.searches) == (5, identities - 5)
-
-
-def test_strangers_need_more_identities_than_the_gallery_has() -> None:
-    embeddings, labels = strangers(10)
-    with pytest.raises(ValueError, match="10 identities cannot give 10 subjects"):
-        nonmated_maxima(embeddings, labels, gallery_subjects=10, draws=1, seed=0, d_max=2.0)
-
-
-def test_a_model_that_sends_everyone_to_one_point_is_honest_about_it() -> None:
-    embeddings, labels = strangers(10)
-    found = default_threshold(
-        np.ones_like(embeddings), labels, d_max=2.0, gallery_subjects=5, data="made up"
-    )
-    assert (found.similarity, found.fpir) == (1.0, 1.0)

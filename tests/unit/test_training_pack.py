@@ -1,19 +1,18 @@
-"""From folders and zips of pictures to a pack, and what is said of each picture left out."""
+"""The format of a pack, and what is said of a folder that is none."""
 
-import io
 import json
-import zipfile
+import os
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image
+import torch
 
-from contract.alignment import TEMPLATE
-from contract.detection.base import DetectedFace
-from training.data.pack import Pack, PackError, PackIndex, open_pack, write_pack
-from training.data.prepare import SourceError, central_face, prepare
+import training.data.pack
+from training.data.pack import PackError, PackIndex, open_pack, write_pack
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -22,179 +21,11 @@ def crop(seed: int, side: int = 112) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
 
 
-def png(pixels: Pixels) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def zip_of(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return path
-
-
-def folder_of(root: Path, files: dict[str, bytes]) -> Path:
-    for name, data in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(data)
-    return root
-
-
-# Not in sorted order, and with names beyond ASCII.
-FILES = {
-    "set/Zoë Šķēle/2.png": png(crop(3)),
-    "set/Ada/1.PNG": png(crop(1)),
-    "set/Ada/0.png": png(crop(0)),
-    "set/林/a.png": png(crop(2)),
-    "set/readme.txt": b"no picture",
-}
-PATHS = ("set/Ada/0.png", "set/Ada/1.PNG", "set/Zoë Šķēle/2.png", "set/林/a.png")
-
-
-def pixels_of(pack: Pack) -> list[int]:
-    """The seed of each crop in the pack: which picture went where."""
-    return [
-        next(seed for seed in range(9) if np.array_equal(image, crop(seed)))
-        for image in pack.images
-    ]
-
-
-@pytest.mark.parametrize("make", [zip_of, folder_of])
-def test_a_zip_and_a_folder_give_the_same_pack(tmp_path: Path, make: object) -> None:
-    assert callable(make)
-    source = make(tmp_path / "source", FILES)
-    index = prepare(source, tmp_path / "pack", None)
-    pack = open_pack(tmp_path / "pack")
-    assert pack.index == index
-    assert index.paths == PATHS
-    assert index.identities == ("set/Ada", "set/Zoë Šķēle", "set/林")
-    assert index.labels == (0, 0, 1, 2)
-    assert index.unused == ()
-    assert index.source == "source"
-    assert index.alignment == "five_point_112"
-    assert pack.images.shape == (4, 112, 112, 3)
-    assert pack.images.dtype == np.uint8
-    assert pack.labels.dtype == np.int64
-    assert pixels_of(pack) == [0, 1, 3, 2]
-
-
-def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path) -> None:
-    files = {
-        **FILES,
-        "set/Ada/large.png": png(crop(0, side=113)),
-        "set/Ada/half.png": png(crop(1))[:500],
-        "set/Ada/text.jpg": b"not a picture",
-        "set/Ada/empty.webp": b"",
-    }
-    index = prepare(folder_of(tmp_path / "source", files), tmp_path / "pack", None)
-    assert index.paths == PATHS
-    reasons = dict(index.unused)
-    assert set(reasons) == {
-        f"set/Ada/{n}" for n in ("large.png", "half.png", "text.jpg", "empty.webp")
-    }
-    assert "113 x 113 pixels, an aligned crop has 112 x 112" in reasons["set/Ada/large.png"]
-    assert "damaged" in reasons["set/Ada/half.png"]
-    assert "not a JPEG" in reasons["set/Ada/text.jpg"]
-    assert "empty" in reasons["set/Ada/empty.webp"]
-    assert open_pack(tmp_path / "pack").index.unused == index.unused
-
-
-def test_a_member_that_the_zip_itself_has_damaged_is_listed_too(tmp_path: Path) -> None:
-    source = zip_of(tmp_path / "source.zip", FILES)
-    data = bytearray(source.read_bytes())
-    at = data.index(png(crop(2))) + 50  # stored as it is: only the zip's own checksum tells
-    data[at] ^= 0xFF
-    source.write_bytes(data)
-    index = prepare(source, tmp_path / "pack", None)
-    ((path, reason),) = index.unused
-    assert path == "set/林/a.png"
-    assert "cannot be read" in reason
-
-
-@pytest.mark.parametrize("make", [zip_of, folder_of])
-def test_pairs_of_a_protocol_are_copied(tmp_path: Path, make: object) -> None:
-    assert callable(make)
-    source = make(tmp_path / "source", {**FILES, "set/pairs.txt": b"10\t300\n"})
-    prepare(source, tmp_path / "pack", None)
-    assert (tmp_path / "pack" / "pairs.txt").read_bytes() == b"10\t300\n"
-
-
-@pytest.mark.parametrize("make", [zip_of, folder_of])
-def test_a_source_without_images_is_refused(tmp_path: Path, make: object) -> None:
-    assert callable(make)
-    source = make(tmp_path / "source", {"notes.txt": b"hello"})
-    with pytest.raises(SourceError, match="holds no"):
-        prepare(source, tmp_path / "pack", None)
-
-
-def test_a_source_of_unusable_images_alone_is_refused(tmp_path: Path) -> None:
-    source = folder_of(tmp_path / "source", {"a/1.png": b"x", "a/2.png": b"y"})
-    with pytest.raises(SourceError, match="None of the 2 images"):
-        prepare(source, tmp_path / "pack", None)
-    assert not (tmp_path / "pack").exists()
-
-
-@pytest.mark.parametrize("data", [b"", b"this is no zip"])
-def test_a_file_that_is_no_zip_is_refused(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "source.zip").write_bytes(data)
-    with pytest.raises(SourceError, match="neither a folder nor a readable zip"):
-        prepare(tmp_path / "source.zip", tmp_path / "pack", None)
-
-
-def test_a_source_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="neither a folder"):
-        prepare(tmp_path / "nowhere", tmp_path / "pack", None)
-
-
-# --- with a detector ---
-
-
-def face(left: float, top: float, side: float, landmarks: npt.NDArray[np.float64]) -> DetectedFace:
-    return DetectedFace((left, top, left + side, top + side), landmarks.astype(np.float32), 0.9)
-
-
-class FakeDetector:
-    """Says that a large face is at the left and a small one, with a crop, in the middle."""
-
-    name = "fake"
-
-    def detect(self, image_HW3: Pixels) -> list[DetectedFace]:
-        if image_HW3.shape[1] < 200:
-            return []
-        large = face(0, 0, 180, TEMPLATE)
-        central = face(150, 50, 60, TEMPLATE + np.array([144, 44]))
-        return [large, central]
-
-
-def test_the_central_face_is_aligned_and_not_the_largest(tmp_path: Path) -> None:
-    photo = np.zeros((200, 400, 3), dtype=np.uint8)
-    photo[44:156, 144:256] = crop(5)
-    files = {"a/photo.png": png(photo), "a/nobody.png": png(crop(0))}
-    index = prepare(folder_of(tmp_path / "source", files), tmp_path / "pack", FakeDetector())
-    assert index.paths == ("a/photo.png",)
-    assert index.unused == (("a/nobody.png", "no face was found"),)
-    found = open_pack(tmp_path / "pack").images[0].astype(int)
-    assert np.abs(found - crop(5)).max() <= 1
-
-
-def test_central_means_the_middle_of_both_sides() -> None:
-    photo = np.zeros((100, 400, 3), dtype=np.uint8)
-    right, middle, left = (face(x, 40, 20, TEMPLATE) for x in (300, 180, 0))
-    assert central_face(photo, [right, middle, left]) is middle
-    tall = photo.transpose(1, 0, 2)
-    low, high = face(40, 220, 20, TEMPLATE), face(40, 0, 20, TEMPLATE)
-    assert central_face(tall, [high, low]) is low
-
-
-# --- packs that are none ---
-
-
 def small_pack(root: Path, images: int = 2) -> PackIndex:
     index = PackIndex(
         source="s", alignment="five_point_112", identities=("a",),
-        paths=tuple(f"a/{i}.png" for i in range(images)), labels=(0,) * images, unused=(),
+        paths=tuple(f"a/{i}.png" for i in range(images)), labels=(0,) * images,
+        splits=("train", "test", *("train",) * images)[:images], unused=(),
     )  # fmt: skip
     write_pack(root, index, np.stack([crop(i) for i in range(images)]))
     return index
@@ -245,7 +76,9 @@ def test_a_pack_that_was_stopped_while_it_replaced_another_is_refused(
         open_pack(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"format_version": 2}, {"surprise": 1}, {"labels": None}])
+@pytest.mark.parametrize(
+    "change", [{"format_version": 1}, {"format_version": 3}, {"surprise": 1}, {"labels": None}]
+)
 def test_a_pack_of_another_version_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     small_pack(tmp_path)
     values = json.loads((tmp_path / "index.json").read_text()) | change
@@ -261,3 +94,114 @@ def test_an_index_that_is_no_object_is_refused(tmp_path: Path, text: str) -> Non
     (tmp_path / "index.json").write_text(text)
     with pytest.raises(PackError, match="prepare"):
         open_pack(tmp_path)
+
+
+def change_index(root: Path, **values: Any) -> None:
+    index = json.loads((root / "index.json").read_text(encoding="utf-8")) | values
+    (root / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def test_a_pack_of_the_first_version_says_what_to_do(tmp_path: Path) -> None:
+    """It had no splits, and is otherwise the same."""
+    small_pack(tmp_path)
+    values = json.loads((tmp_path / "index.json").read_text()) | {"format_version": 1}
+    del values["splits"]
+    (tmp_path / "index.json").write_text(json.dumps(values))
+    with pytest.raises(PackError, match="another version: run `oneglance-train prepare` again"):
+        open_pack(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": [0, 1]}, "labels"),
+        ({"labels": [0, -1]}, "labels"),
+        ({"labels": [0, 0.0]}, "labels"),
+        ({"labels": [0, "0"]}, "labels"),
+        ({"labels": [0, True]}, "labels"),
+        ({"splits": ["train", "val"]}, "splits"),
+        ({"alignment": "five_points"}, "alignment"),
+        ({"splits": ["train"]}, "incomplete"),
+        ({"labels": [0]}, "incomplete"),
+        ({"labels": 3}, "broken index"),
+        ({"unused": [["a"]]}, "broken index"),
+    ],
+)
+def test_an_index_that_contradicts_itself_is_refused(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    small_pack(tmp_path)
+    open_pack(tmp_path)
+    change_index(tmp_path, **change)
+    with pytest.raises(PackError, match=words):
+        open_pack(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, 112, 112), np.uint8),
+        np.zeros((2, 112, 112, 4), np.uint8),
+        np.zeros((2, 3, 112, 112), np.uint8),
+        np.zeros((2, 112, 112, 3), np.float32),
+        np.zeros((2, 112, 112, 3), np.int8),
+    ],
+)
+def test_images_of_another_kind_are_refused(tmp_path: Path, images: npt.NDArray[Any]) -> None:
+    small_pack(tmp_path)
+    np.save(tmp_path / "images.npy", images)
+    with pytest.raises(PackError, match=r"holds uint8 \(N, H, W, 3\)"):
+        open_pack(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (32, 48), (112, 112)])
+def test_images_of_any_one_size_come_back_with_every_name(
+    tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    index = PackIndex(
+        source="Zoë 林.zip", alignment="none", identities=("Šķēle", "林", "🙂"),
+        paths=("Šķēle/ä.png", "林/1.png", "🙂/\\ \".png"), labels=(0, 1, 2),
+        splits=("train", "test", "train"), unused=(("ж/x.png", "is empty"),),
+    )  # fmt: skip
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *shape, 3), dtype=np.uint8)
+    write_pack(tmp_path / "new" / "pack", index, pixels)
+    pack = open_pack(tmp_path / "new" / "pack")
+    assert pack.index == index
+    assert np.array_equal(pack.images, pixels)
+    assert pack.labels.tolist() == [0, 1, 2]
+
+
+def test_rows_become_tensors_without_a_warning_and_the_file_stays(tmp_path: Path) -> None:
+    small_pack(tmp_path)
+    images = open_pack(tmp_path).images
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = torch.from_numpy(images[:1])
+    rows.zero_()
+    assert np.array_equal(open_pack(tmp_path).images[0], crop(0))
+
+
+def test_a_pack_that_the_kernel_promises_no_memory_for_is_mapped_for_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_pack(tmp_path)
+    loaded, modes = np.load, []
+
+    def refusing(path: Path, mmap_mode: str) -> Any:
+        modes.append(mmap_mode)
+        if mmap_mode == "c":
+            raise OSError(12, "Cannot allocate memory")
+        return loaded(path, mmap_mode=mmap_mode)
+
+    monkeypatch.setattr(training.data.pack.np, "load", refusing)
+    assert np.array_equal(open_pack(tmp_path).images[1], crop(1))
+    assert modes == ["c", "r"]
+
+
+def test_what_belonged_to_the_older_pack_goes(tmp_path: Path) -> None:
+    small_pack(tmp_path)
+    for name in ("targets.npy", "pairs.txt"):
+        (tmp_path / name).write_bytes(b"of other images")
+    small_pack(tmp_path, images=3)
+    assert sorted(os.listdir(tmp_path)) == ["images.npy", "index.json"]
+    assert len(open_pack(tmp_path).images) == 3

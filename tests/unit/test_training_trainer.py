@@ -14,27 +14,27 @@ import torch
 from torch import Tensor
 
 import training.trainer
-from training.checkpoint import (
-    CHECKPOINT_NAME,
-    CheckpointError,
-    load_checkpoint,
-    save_checkpoint,
-)
-from training.config import ModelConfig, OptimizerConfig, TrainConfig, config_from_dict
-from training.data.augment import AugmentConfig, augment
-from training.data.pack import Pack, PackIndex, open_pack, write_pack
+from benchmarks.training_pack import wave_pack
+from training.checkpoint import CHECKPOINT_NAME, MODEL_NAME, CheckpointError, load_checkpoint
+from training.config import OptimizerConfig, TrainConfig
+from training.data.augment import AugmentConfig, AugmentPlan, draw
+from training.data.pack import Pack
 from training.data.sampler import BatchConfig
+from training.data.split import SplitConfig
 from training.distill.targets import TeacherError, write_targets
-from training.losses.composite import LossConfig
-from training.recipes import RECIPES
-from training.trainer import NonFiniteLossError, Trainer, build_model
+from training.losses.composite import LossOutput
+from training.losses.config import CentreConfig, ExponentialConfig, LossConfig, MiningConfig
+from training.models.config import ModelConfig
+from training.run import load_run
+from training.run_log import RunLog
+from training.trainer import NonFiniteLossError, Trainer
 
 CONFIG = TrainConfig(
     name="tiny",
     epochs=2,
-    bf16=False,
-    holdout_share=0.2,
-    model=ModelConfig(embedding_size=16, width=8, stem_stride=4, dropout=0.1),
+    precision="float32",
+    split=SplitConfig(holdout_share=0.2),
+    model=ModelConfig(embedding_size=16, width=8, stem_stride=2, side_px=48, dropout=0.1),
     batch=BatchConfig(identities=4, images_each=2),
     augment=AugmentConfig(erase=0, grey=0, color=0.2, light=0.2, low_resolution=0.1),
     loss=LossConfig(class_scale=8),
@@ -51,29 +51,8 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def patterns(identities: int, images_each: int) -> npt.NDArray[np.uint8]:
-    """One coloured wave an identity, with a phase and noise an image."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[0:112, 0:112]
-    images = []
-    for _ in range(identities):
-        fx, fy = rng.uniform(-0.3, 0.3, 2)
-        color = rng.uniform(40, 127, 3)
-        for _ in range(images_each):
-            wave = np.sin(fx * x + fy * y + rng.uniform(0, 1))[:, :, None] * color + 128
-            images.append(wave + rng.normal(0, 8, (112, 112, 3)))
-    return np.clip(np.stack(images), 0, 255).astype(np.uint8)
-
-
 def pack_in(root: Path, identities: int = 12, images_each: int = 6) -> Pack:
-    index = PackIndex(
-        source="patterns.zip", alignment="five_point_112",
-        identities=tuple(f"p/{i:02}" for i in range(identities)),
-        paths=tuple(f"p/{i:02}/{j}.png" for i in range(identities) for j in range(images_each)),
-        labels=tuple(i for i in range(identities) for _ in range(images_each)), unused=(),
-    )  # fmt: skip
-    write_pack(root, index, patterns(identities, images_each))
-    return open_pack(root)
+    return wave_pack(root, identities=identities, images_each=images_each, side_px=48)
 
 
 @pytest.fixture(scope="module")
@@ -100,39 +79,43 @@ def largest_difference(left: Path, right: Path) -> float:
     return max(float((x.double() - y.double()).abs().max()) for x, y in pairs)
 
 
-def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, *, save_always: bool) -> None:
-    """Ctrl-C before step `step`; with or without a checkpoint after each step before it."""
-    taken = Trainer._train_step
+def stopped_at(step: int, pack: Pack, run: Path, *, save_always: bool, **changes: Any) -> None:
+    """A run with Ctrl-C before step `step`, with or without a checkpoint after each step."""
+    every_s = -1.0 if save_always else 3600.0
+    config = replace(CONFIG, **changes)
+    trainer = Trainer(config, pack, run, resume=False, checkpoint_every_s=every_s)
+    taken = trainer._train_step
 
-    def stopping(self: Trainer, batch: npt.NDArray[np.int64]) -> dict[str, float]:
-        if self._step == step:
+    def stopping(*args: Any) -> Any:
+        if trainer._step == step:
             raise KeyboardInterrupt
-        return taken(self, batch)
+        return taken(*args)
 
-    monkeypatch.setattr(Trainer, "_train_step", stopping)
-    if save_always:
-        monkeypatch.setattr(training.trainer, "CHECKPOINT_EVERY_S", -1.0)
+    trainer._train_step = stopping  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
 
 
 def test_the_loss_falls_and_strangers_are_told_apart(pack: Pack, tmp_path: Path) -> None:
     Trainer(replace(CONFIG, epochs=5), pack, tmp_path, resume=False).fit()
     log = log_of(tmp_path)
     losses = [entry["total"] for entry in log if "total" in entry]
-    aucs = [entry["holdout_auc"] for entry in log if "holdout_auc" in entry]
+    aucs = [entry["validation"] for entry in log if "validation" in entry]
     assert len(losses) == len(aucs) == 5
     assert losses[-1] < 0.75 * losses[0]
     assert aucs[-1] > 0.8
     assert log[-1]["step"] == 5 * 7
 
 
-def test_the_checkpoint_says_what_was_trained_on(finished: Path, pack: Pack) -> None:
-    state = load_checkpoint(finished)
-    assert state["step"] == STEPS
-    assert config_from_dict(state["config"]) == CONFIG
-    owners = {path.rpartition("/")[0] for path in state["trained_paths"]}
+def test_the_model_says_what_was_trained_on(finished: Path, pack: Pack) -> None:
+    run = load_run(finished)
+    assert run.config == CONFIG
+    assert not run.net.training
+    owners = {path.rpartition("/")[0] for path in run.trained_paths}
     assert len(owners) == 10
-    assert len(state["trained_paths"]) == 60
-    assert set(state["identities"]) == set(pack.index.identities)
+    assert len(run.trained_paths) == 60
+    assert set(run.trained_paths) < set(pack.index.paths)
+    assert load_checkpoint(finished)["step"] == STEPS
 
 
 def test_the_same_config_gives_the_same_weights(finished: Path, pack: Pack, tmp_path: Path) -> None:
@@ -145,10 +128,7 @@ def test_the_same_config_gives_the_same_weights(finished: Path, pack: Pack, tmp_
 def test_a_resumed_run_ends_as_the_uninterrupted_one(
     finished: Path, pack: Pack, tmp_path: Path, step: int
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        stop_at(patch, step, save_always=True)
-        with pytest.raises(KeyboardInterrupt):
-            Trainer(CONFIG, pack, tmp_path, resume=False).fit()
+    stopped_at(step, pack, tmp_path, save_always=True)
     assert load_checkpoint(tmp_path)["step"] == step
     torch.manual_seed(99)
     Trainer(CONFIG, pack, tmp_path, resume=True).fit()
@@ -157,12 +137,9 @@ def test_a_resumed_run_ends_as_the_uninterrupted_one(
 
 
 def test_steps_after_the_last_checkpoint_are_taken_again(
-    finished: Path, pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Path, pack: Pack, tmp_path: Path
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        stop_at(patch, 10, save_always=False)
-        with pytest.raises(KeyboardInterrupt):
-            Trainer(CONFIG, pack, tmp_path, resume=False).fit()
+    stopped_at(10, pack, tmp_path, save_always=False)
     assert load_checkpoint(tmp_path)["step"] == STEPS // 2
     Trainer(CONFIG, pack, tmp_path, resume=True).fit()
     assert largest_difference(finished, tmp_path) == 0
@@ -173,11 +150,11 @@ def test_every_step_augments_by_a_seed_of_its_own(
 ) -> None:
     seeds = []
 
-    def recording(images: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    def recording(count: int, config: AugmentConfig, generator: torch.Generator) -> AugmentPlan:
         seeds.append(generator.initial_seed())
-        return augment(images, config, generator)
+        return draw(count, config, generator)
 
-    monkeypatch.setattr(training.trainer, "augment", recording)
+    monkeypatch.setattr(training.trainer, "draw", recording)
     for seed in (0, 1):
         config = replace(CONFIG, epochs=1, seed=seed)
         Trainer(config, pack, tmp_path / str(seed), resume=False).fit()
@@ -212,21 +189,20 @@ def test_a_folder_without_a_checkpoint_holds_no_run(tmp_path: Path) -> None:
 def test_a_loss_or_gradient_that_is_no_number_stops_the_run_and_names_the_images(
     pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoiled: str
 ) -> None:
-    trainer = Trainer(CONFIG, pack, tmp_path, resume=False)
+    trainer = Trainer(CONFIG, pack, tmp_path, resume=False, checkpoint_every_s=-1.0)
     trainer._save()
     before = (tmp_path / CHECKPOINT_NAME).read_bytes()
-    monkeypatch.setattr(training.trainer, "CHECKPOINT_EVERY_S", -1.0)
     whole = trainer._loss.forward
 
-    def spoiling(embeddings_BD: Tensor, *rest: Any) -> dict[str, Tensor]:
-        parts = whole(embeddings_BD, *rest)
+    def spoiling(embeddings_BD: Tensor, *rest: Any) -> LossOutput:
+        output = whole(embeddings_BD, *rest)
         if spoiled == "loss":
-            return {**parts, "total": parts["total"] * math.nan}
+            return output._replace(total=output.total * math.nan)
         # Value 0, slope 0 / 0.
-        return {**parts, "total": parts["total"] + (embeddings_BD.sum() * 0).square().sqrt()}
+        return output._replace(total=output.total + (embeddings_BD.sum() * 0).square().sqrt())
 
     monkeypatch.setattr(trainer._loss, "forward", spoiling)
-    with pytest.raises(NonFiniteLossError, match=r"p/\d\d/\d\.png") as caught:
+    with pytest.raises(NonFiniteLossError, match=r"wave/\d+/\d\.png") as caught:
         trainer.fit()
     assert str(caught.value).count(".png") == CONFIG.batch.size
     assert (tmp_path / CHECKPOINT_NAME).read_bytes() == before
@@ -237,39 +213,15 @@ def test_training_without_two_held_out_identities_has_no_validation_and_goes_on(
     tmp_path: Path,
 ) -> None:
     small = pack_in(tmp_path / "pack", identities=5, images_each=2)
-    config = replace(CONFIG, epochs=1, holdout_share=0.05)
+    config = replace(CONFIG, epochs=1, split=SplitConfig(holdout_share=0.05))
     Trainer(config, small, tmp_path / "run", resume=False).fit()
-    assert log_of(tmp_path / "run")[-1]["holdout_auc"] is None
+    assert log_of(tmp_path / "run")[-1]["validation"] is None
 
 
 def test_too_few_identities_for_a_batch_are_refused(tmp_path: Path) -> None:
     small = pack_in(tmp_path / "pack", identities=4, images_each=2)
     with pytest.raises(ValueError, match="asks for 4 identities, the data has 3"):
         Trainer(CONFIG, small, tmp_path / "run", resume=False).fit()
-
-
-def test_the_learning_rate_rises_in_the_warm_up_and_falls_to_zero(
-    pack: Pack, tmp_path: Path
-) -> None:
-    config = replace(CONFIG, epochs=4, optimizer=OptimizerConfig(learning_rate=1.0))
-    trainer = Trainer(config, pack, tmp_path, resume=False)
-    rates = []
-    for step in range(4 * 7 + 1):
-        trainer._step = step
-        rates.append(trainer._learning_rate())
-    assert rates[:7] == pytest.approx([(n + 1) / 7 for n in range(7)])
-    assert rates[7:] == pytest.approx([0.5 * (1 + math.cos(math.pi * n / 21)) for n in range(22)])
-
-
-def test_weights_decay_and_biases_and_norms_do_not(pack: Pack, tmp_path: Path) -> None:
-    trainer = Trainer(CONFIG, pack, tmp_path, resume=False)
-    decayed, plain = trainer._optimizer.param_groups
-    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.05, 0.0)
-    assert all(p.ndim > 1 for p in decayed["params"])
-    assert all(p.ndim == 1 for p in plain["params"])
-    trained = {id(p) for group in (decayed, plain) for p in group["params"]}
-    whole = [*trainer._net.parameters(), *trainer._loss.parameters()]
-    assert trained == {id(p) for p in whole}
 
 
 # --- with a teacher ---
@@ -291,7 +243,11 @@ class FakeTeacher:
 def test_a_run_with_a_teacher_logs_and_lowers_the_distillation_loss(tmp_path: Path) -> None:
     taught = pack_in(tmp_path / "pack")
     config = replace(
-        CONFIG, epochs=4, loss=LossConfig(c_pos=0.1, c_neg=0.1, c_class=0.01, c_distill=5.0)
+        CONFIG,
+        epochs=4,
+        loss=LossConfig(
+            exponential=ExponentialConfig(c_pos=0.1, c_neg=0.1), c_class=0.01, c_distill=5.0
+        ),
     )
     with pytest.raises(TeacherError, match="teach"):
         Trainer(config, taught, tmp_path / "run", resume=False)
@@ -329,91 +285,169 @@ def test_targets_of_another_size_are_refused(tmp_path: Path) -> None:
         Trainer(config, taught, tmp_path / "run", resume=False)
 
 
-# --- checkpoints ---
+# --- everything that has a state ---
+
+STATEFUL = replace(
+    CONFIG,
+    loss=LossConfig(
+        class_scale=8, c_centre=1.0, overlap=1.0,
+        centre=CentreConfig(each_epoch=True), mining=MiningConfig(memory_batches=2),
+    ),
+    optimizer=OptimizerConfig(name="radam", learning_rate=1e-2, ema_decay=0.9),
+)  # fmt: skip
 
 
-def test_a_checkpoint_is_replaced_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_average_centres_and_memory_are_resumed_too(pack: Pack, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    Trainer(STATEFUL, pack, whole, resume=False).fit()
+    changes = {"loss": STATEFUL.loss, "optimizer": STATEFUL.optimizer}
+    stopped_at(10, pack, parts, save_always=True, **changes)
+    Trainer(STATEFUL, pack, parts, resume=True).fit()
+    assert largest_difference(whole, parts) == 0
+    one, other = (
+        load_checkpoint(whole, MODEL_NAME)["net"],
+        load_checkpoint(parts, MODEL_NAME)["net"],
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_exported_network_is_the_running_average(pack: Pack, tmp_path: Path) -> None:
+    averages: dict[str, Tensor] = {}
+    trainer = Trainer(STATEFUL, pack, tmp_path, resume=False)
+    taken = trainer._train_step
+
+    def averaging(*args: Any) -> Any:
+        done = taken(*args)
+        for name, value in trainer._net.state_dict().items():
+            before = averages.get(name, value)
+            averages[name] = 0.9 * before + 0.1 * value if value.is_floating_point() else value
+        return done
+
+    trainer._train_step = averaging  # type: ignore[method-assign]
+    trainer.fit()
+    kept = trainer._exported().state_dict()
+    for name, value in averages.items():
+        if value.is_floating_point():
+            assert torch.allclose(kept[name], value, rtol=1e-4, atol=1e-6), name
+    assert any(not torch.equal(kept[n], v) for n, v in trainer._net.state_dict().items())
+
+
+# --- stopping early, and the best network ---
+
+
+def scripted_validation(trainer: Trainer, found: list[float]) -> None:
+    """`found`, one an epoch, in place of what the network would reach."""
+    left = iter(found)
+    trainer.validation = lambda: next(left)  # type: ignore[method-assign]
+
+
+def test_training_stops_when_validation_has_not_improved_for_so_long(
+    pack: Pack, tmp_path: Path
 ) -> None:
-    save_checkpoint(tmp_path, {"step": 1}, CONFIG)
-
-    def half(_: object, file: Any) -> None:
-        file.write(b"half of it")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OSError, match="No space"):
-        save_checkpoint(tmp_path, {"step": 2}, CONFIG)
-    assert load_checkpoint(tmp_path)["step"] == 1
+    config = replace(CONFIG, epochs=9, patience_epochs=2)
+    trainer = Trainer(config, pack, tmp_path, resume=False)
+    scripted_validation(trainer, [0.5, 0.7, 0.6, 0.7, 0.9])
+    trainer.fit()
+    assert trainer.epochs_done == 4
+    model = load_checkpoint(tmp_path, MODEL_NAME)
+    assert (model["epoch"], model["validation"]) == (4, 0.7)  # as good as the second, and later
 
 
-@pytest.mark.parametrize("data", [b"", b"no checkpoint", b"PK\x03\x04 half of one"])
-def test_a_damaged_checkpoint_is_refused(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / CHECKPOINT_NAME).write_bytes(data)
-    with pytest.raises(CheckpointError, match="damaged"):
-        load_checkpoint(tmp_path)
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    torch.save({"step": Path.home}, tmp_path / CHECKPOINT_NAME)
-    with pytest.raises(CheckpointError, match="not ours"):
-        load_checkpoint(tmp_path)
-
-
-def test_a_checkpoint_of_a_gpu_is_read_on_a_machine_without_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_stopped_early_stays_stopped_when_it_is_resumed(
+    pack: Pack, tmp_path: Path
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(torch.serialization, "location_tag", lambda _: "cuda:0")
-        save_checkpoint(tmp_path, {"net": torch.arange(3.0)}, CONFIG)
-    found = load_checkpoint(tmp_path)["net"]
-    assert found.device.type == "cpu"
-    assert found.tolist() == [0, 1, 2]
+    config = replace(CONFIG, epochs=9, patience_epochs=1)
+    trainer = Trainer(config, pack, tmp_path, resume=False)
+    scripted_validation(trainer, [0.5, 0.4])
+    trainer.fit()
+    again = Trainer(config, pack, tmp_path, resume=True)
+    scripted_validation(again, [])
+    again.fit()
+    assert again.epochs_done == 2
 
 
-# --- configs and the network ---
+def test_without_patience_all_epochs_are_run_and_the_best_is_kept(
+    pack: Pack, tmp_path: Path
+) -> None:
+    trainer = Trainer(replace(CONFIG, epochs=3), pack, tmp_path, resume=False)
+    scripted_validation(trainer, [0.9, 0.2, 0.3])
+    trainer.fit()
+    assert trainer.epochs_done == 3
+    assert load_checkpoint(tmp_path, MODEL_NAME)["epoch"] == 1
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
-def test_every_recipe_survives_the_checkpoint(name: str, tmp_path: Path) -> None:
-    config = RECIPES[name](epochs=3)
-    assert (config.name, config.epochs) == (name, 3)
-    save_checkpoint(tmp_path, {}, config)
-    assert config_from_dict(load_checkpoint(tmp_path)["config"]) == config
+def test_split_by_sample_validates_by_the_nearest_centre(pack: Pack, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=4, split=SplitConfig(by="sample", holdout_share=0.34))
+    Trainer(config, pack, tmp_path, resume=False).fit()
+    found = [entry["validation"] for entry in log_of(tmp_path) if "validation" in entry]
+    assert all(value * 24 == pytest.approx(round(value * 24)) for value in found)
+    assert found[-1] > 0.5  # 1 of 12 by chance
+
+
+# --- what must fit to resume ---
 
 
 @pytest.mark.parametrize(
-    ("make", "bad"),
-    [(TrainConfig, {"name": "x", "epochs": 0}),
-     (TrainConfig, {"name": "x", "epochs": 1, "holdout_share": 0.0}),
-     (TrainConfig, {"name": "x", "epochs": 1, "holdout_share": 1.0}),
-     (ModelConfig, {"embedding_size": 1}), (ModelConfig, {"stem_stride": 3}),
-     (ModelConfig, {"space": "unit_range"})],
+    ("changed", "words"),
+    [({"seed": 7}, r"seed \(0 there, 7 asked\)"),
+     ({"loss": LossConfig(class_scale=9)}, r"loss\.class_scale \(8\.?0? there, 9\.?0? asked\)")],
 )  # fmt: skip
-def test_a_config_that_cannot_be_trained_is_refused(make: Any, bad: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"must be|cannot be trained"):
-        make(**bad)
+def test_a_run_is_not_resumed_by_another_config(
+    finished: Path, pack: Pack, changed: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(CheckpointError, match=words):
+        Trainer(replace(CONFIG, **changed), pack, finished, resume=True)
 
 
-@pytest.mark.parametrize("stem_stride", [2, 4])
-@pytest.mark.parametrize("side_px", [112, 96, 50])
-def test_the_network_embeds_pixels_on_the_sphere(stem_stride: int, side_px: int) -> None:
-    model = ModelConfig(
-        embedding_size=5, width=4, stem_stride=stem_stride, side_px=side_px, scale=3.0
-    )
-    net = build_model(replace(CONFIG, model=model)).eval()
-    images = torch.randint(0, 256, (2, side_px, side_px, 3), dtype=torch.uint8)
-    with torch.inference_mode():
-        found = net(images)
-    assert found.shape == (2, 5)
-    assert found.dtype == torch.float32
-    assert torch.allclose(found.norm(dim=1), torch.tensor([3.0, 3.0]))
+def test_a_run_is_not_resumed_on_another_pack(finished: Path, tmp_path: Path) -> None:
+    other = pack_in(tmp_path / "pack", images_each=7)
+    with pytest.raises(CheckpointError, match="another pack"):
+        Trainer(CONFIG, other, finished, resume=True)
 
 
-def test_the_network_normalises_pixels_as_training_does(pack: Pack) -> None:
-    net = build_model(CONFIG).eval()
-    images = torch.from_numpy(pack.images[:3].copy())
-    with torch.inference_mode():
-        found = net(images)
-        expected = net.embed(images.permute(0, 3, 1, 2).float() / 127.5 - 1)
-    assert torch.allclose(found, expected, atol=1e-5)
+def test_a_finished_run_goes_on_when_more_epochs_are_asked(
+    finished: Path, pack: Pack, tmp_path: Path
+) -> None:
+    (tmp_path / CHECKPOINT_NAME).write_bytes((finished / CHECKPOINT_NAME).read_bytes())
+    trainer = Trainer(replace(CONFIG, epochs=3), pack, tmp_path, resume=True)
+    trainer.fit()
+    assert trainer.epochs_done == 3
+
+
+# --- what the log hears ---
+
+
+class Heard(RunLog):
+    """Keeps all that it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.batches: list[tuple[int, dict[str, float]]] = []
+        self.histograms: list[tuple[Tensor, Tensor]] = []
+        self.shown: list[tuple[Any, ...]] = []
+
+    def batch(self, step: int, values: Any) -> None:
+        self.batches.append((step, dict(values)))
+
+    def distances(self, step: int, positive_A: Tensor, negative_A: Tensor) -> None:
+        self.histograms.append((positive_A, negative_A))
+
+    def embeddings(self, *args: Any) -> None:
+        self.shown.append(args)
+
+
+def test_the_log_hears_every_part_of_the_loss_the_distances_and_the_embeddings(
+    pack: Pack, tmp_path: Path
+) -> None:
+    heard = Heard()
+    Trainer(STATEFUL, pack, tmp_path, resume=False, log=heard).fit()
+    assert [step for step, _ in heard.batches] == list(range(1, STEPS + 1))
+    parts = {"total", "metric", "centre", "class", "gradient_norm", "learning_rate"}
+    assert all(values.keys() == parts for _, values in heard.batches)
+    assert len(heard.histograms) == 2
+    for positive_A, negative_A in heard.histograms:
+        assert len(positive_A) == len(negative_A) == 8
+        assert not positive_A.requires_grad
+        assert 0 <= float(positive_A.min()) <= float(positive_A.max()) <= 1
+    ((_, embeddings, names, images),) = heard.shown
+    assert len(embeddings) == len(names) == len(images) == 12

@@ -1,7 +1,7 @@
 """P x K batches: P identities, K images of each.
 
 The plan of an epoch follows from the seed and the epoch alone, so a resumed run sees the same
-batches.
+batches. Processes that train together draw the same global batch and take a block of it each.
 """
 
 from dataclasses import dataclass
@@ -57,6 +57,20 @@ def epoch_batches(
         picks = [_pick(by_identity[i], config.images_each, rng) for i in chosen]
         batches.append(np.concatenate(picks))
     return batches
+
+
+def rank_rows(batch: Indices, rank: int, world: int) -> Indices:
+    """The rows of a global batch that process `rank` of `world` embeds: one block, in order.
+
+    Raises ValueError unless every process gets as many.
+    """
+    if len(batch) % world:
+        raise ValueError(
+            f"A batch of {len(batch)} images cannot be shared by {world} processes: choose "
+            "batch.identities x batch.images_each as a multiple of it."
+        )
+    size = len(batch) // world
+    return batch[rank * size : (rank + 1) * size]
 
 
 def _pick(images: Indices, wanted: int, rng: np.random.Generator) -> Indices:

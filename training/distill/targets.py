@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from training.data.pack import Pack
-
-TARGETS_NAME = "targets.npy"
+from training.data.pack import TARGETS_NAME, Pack
 
 
 class TeacherError(ValueError):

@@ -1,1 +1,1 @@
-"""Protocols, each named: LFW verification, open-set search."""
+"""Protocols, each named: paper, held-out, zero-shot, LFW; their figures and their page."""

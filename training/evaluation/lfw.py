@@ -1,16 +1,29 @@
 """Labeled Faces in the Wild, View 2: 6,000 pairs in ten folds (Huang et al., 2007).
 
+A photo of the protocol without a usable face is a failure to acquire. Its pairs stay in every
+denominator: for the ten-fold accuracy they are errors, mated or not, since they are not decided;
+for TAR at FAR and EER they are accepted at no threshold, so that a mated one is always missed.
+
 Shapes: P pairs, N images, D embedding size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
-from contract.similarity import similarity_from_distance
 from training.data.pack import PAIRS_NAME, Pack, PackError
+from training.evaluation.distances import pair_similarities
+from training.evaluation.roc import (
+    FAR,
+    EqualError,
+    RocCurve,
+    TarAtFar,
+    equal_error,
+    roc_curve,
+    tar_at_far,
+)
 from training.evaluation.verification import FoldedAccuracy, folded_accuracy
 
 
@@ -32,14 +45,18 @@ class Pair:
 class LfwResult:
     """accuracy: all pairs. disjoint: pairs of people whose names are not in the training data.
 
+    tar_at_far: at FAR 1e-3; None where there are too few non-mated pairs to show it.
     failures_to_acquire: photos of the protocol without a usable face; their pairs are errors.
     shared_people: names of the protocol that are in the training data, too.
     """
 
     accuracy: FoldedAccuracy
     disjoint: FoldedAccuracy
+    equal_error: EqualError
+    tar_at_far: TarAtFar | None
     failures_to_acquire: int
     shared_people: int
+    curve: RocCurve = field(compare=False)
 
 
 def read_pairs(path: Path) -> list[Pair]:
@@ -71,24 +88,28 @@ def evaluate_lfw(
     d_max: float,
     trained_identities: set[str],
 ) -> LfwResult:
-    """Ten-fold accuracy of embeddings of all images of an LFW pack.
+    """Ten-fold accuracy, TAR at FAR 1e-3 and EER of embeddings of all images of an LFW pack.
 
     trained_identities: names of the people in the training data, as `person_key` writes them.
     """
     pairs = read_pairs(pack.root / PAIRS_NAME)
     row = {_photo(path): i for i, path in enumerate(pack.index.paths)}
-    scores = np.array([_similarity(pair, row, embeddings_ND, d_max) for pair in pairs])
+    scores = _similarities(pairs, row, embeddings_ND, d_max)
     mated = np.array([pair.mated for pair in pairs])
     folds = np.array([pair.fold for pair in pairs])
     people = {name for pair in pairs for name, _ in (pair.first, pair.second)}
     shared = {name for name in people if person_key(name) in trained_identities}
     apart = np.array([not shared & {pair.first[0], pair.second[0]} for pair in pairs])
     photos = {photo for pair in pairs for photo in (pair.first, pair.second)}
+    curve = roc_curve(scores, mated)
     return LfwResult(
         accuracy=folded_accuracy(scores, mated, folds),
         disjoint=folded_accuracy(scores[apart], mated[apart], folds[apart]),
+        equal_error=equal_error(curve),
+        tar_at_far=tar_at_far(curve, FAR),
         failures_to_acquire=len(photos - row.keys()),
         shared_people=len(shared),
+        curve=curve,
     )
 
 
@@ -102,11 +123,18 @@ def _photo(path: str) -> tuple[str, int]:
     return name, int(number)
 
 
-def _similarity(
-    pair: Pair, row: dict[tuple[str, int], int], embeddings: npt.NDArray[np.float32], d_max: float
-) -> float:
-    """NaN where a photo of the pair has no embedding."""
-    if pair.first not in row or pair.second not in row:
-        return float("nan")
-    moved = embeddings[row[pair.first]].astype(np.float64) - embeddings[row[pair.second]]
-    return float(similarity_from_distance(np.asarray(np.linalg.norm(moved)), d_max))
+def _similarities(
+    pairs: list[Pair],
+    row: dict[tuple[str, int], int],
+    embeddings_ND: npt.NDArray[np.float32],
+    d_max: float,
+) -> npt.NDArray[np.float64]:
+    """float64 (P,); NaN where a photo of the pair has no embedding."""
+    first = np.array([row.get(pair.first, -1) for pair in pairs])
+    second = np.array([row.get(pair.second, -1) for pair in pairs])
+    acquired = (first >= 0) & (second >= 0)
+    scores = np.full(len(pairs), np.nan)
+    scores[acquired] = pair_similarities(
+        embeddings_ND, first[acquired], second[acquired], d_max=d_max
+    )
+    return scores

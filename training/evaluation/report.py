@@ -1,86 +1,220 @@
-"""Evaluating a bundle and writing the figures into its manifest."""
+"""Evaluating a bundle by every protocol that the data allow."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+from torch import Tensor
 
 from contract.bundle import Bundle, load_bundle, write_manifest
-from contract.manifest import DefaultThreshold, Metric
+from contract.manifest import FORMAT_VERSION, InputSpec, Manifest
 from contract.torchscript import load_torchscript
-from training.checkpoint import load_checkpoint
-from training.data.pack import Pack
+from training.data.pack import PAIRS_NAME, Pack, PackError
+from training.evaluation.calibration import OpenSet, default_threshold, open_set
+from training.evaluation.closed_set import ClosedSetResult, closed_set_of
 from training.evaluation.embed import embed_images
-from training.evaluation.lfw import LfwResult, evaluate_lfw, person_key
-from training.evaluation.strangers import default_threshold
+from training.evaluation.lfw import LfwResult, evaluate_lfw, person_key, read_pairs
+from training.evaluation.metrics import metrics_of
+from training.evaluation.open_set import TooFewError
+from training.evaluation.pairs import VerificationResult, verify_pairs
+from training.evaluation.results import Report
+from training.evaluation.roles import Roles, roles_of
+from training.evaluation.space_view import SpaceView, space_view
+from training.evaluation.zero_shot import RankResult, rank_probes
+from training.run import load_run
+
+Model = Callable[[Tensor], Tensor]
+Embeddings = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was measured of a bundle."""
+def evaluate_bundle(
+    bundle: Bundle,
+    run: Path,
+    pack: Pack,
+    lfw_pack: Pack | None = None,
+    *,
+    enrolled: int = 1,
+    seed: int = 0,
+) -> Report:
+    """All figures of the exported model of `run`, which was trained on `pack`.
 
-    lfw: LfwResult
-    threshold: DefaultThreshold
-
-
-def evaluate_bundle(bundle: Bundle, run: Path, trained_pack: Pack, lfw_pack: Pack) -> Report:
-    """LFW accuracy of the exported model, and its default threshold from held-out identities.
-
-    Held out are the identities of `trained_pack` that the run did not train on; LFW decides
-    nothing, so its figures are of people that the threshold has not seen.
+    enrolled: images of each subject in the galleries of protocol zero-shot.
+    Raises PackError (another pack, other pixels than the bundle takes, no pairs of LFW) or
+    CheckpointError (no run).
     """
-    model = load_torchscript(bundle)
-    d_max = bundle.manifest.embedding.d_max
-    trained = set(load_checkpoint(run)["trained_paths"])
-    paths = trained_pack.index.paths
-    names = trained_pack.index.identities
-    is_trained = np.array([path in trained for path in paths])
-    labels = trained_pack.labels
-    lfw = evaluate_lfw(
-        lfw_pack,
-        embed_images(model, lfw_pack.images),
-        d_max=d_max,
-        trained_identities={person_key(names[i]) for i in np.unique(labels[is_trained])},
+    manifest = bundle.manifest
+    _check_pixels(pack, manifest.input)
+    roles = roles_of(pack, load_run(run).trained_paths)
+    if lfw_pack is not None:
+        _check_pixels(lfw_pack, manifest.input)
+        read_pairs(lfw_pack.root / PAIRS_NAME)  # before hours of embedding
+    model, d_max = load_torchscript(bundle), manifest.embedding.d_max
+    told = _Told(d_max=d_max, enrolled=enrolled, seed=seed)
+    closed = told.closed_set(model, pack, roles)
+    unseen = told.zero_shot(model, pack, roles)
+    lfw = told.lfw(model, lfw_pack, pack, roles)
+    return Report(
+        bundle=f"{manifest.name} {manifest.version}",
+        closed_set=closed[0],
+        held_out_pairs=closed[1],
+        ranks=unseen[0],
+        open_set=unseen[1],
+        zero_shot_pairs=unseen[2],
+        lfw=lfw,
+        views=tuple(told.views),
+        unanswered=tuple(told.unanswered),
     )
-    held_out = np.flatnonzero(~is_trained)
-    threshold = default_threshold(
-        embed_images(model, trained_pack.images[held_out]),
-        labels[held_out],
-        d_max=d_max,
-        data=f"identities of {trained_pack.index.source} held out of training",
-    )
-    return Report(lfw, threshold)
+
+
+class _Told:
+    """Runs the protocols, noting what each could not answer."""
+
+    def __init__(self, *, d_max: float, enrolled: int, seed: int) -> None:
+        self._d_max, self._enrolled, self._seed = d_max, enrolled, seed
+        self.unanswered: list[str] = []
+        self.views: list[SpaceView] = []
+
+    def closed_set(
+        self, model: Model, pack: Pack, roles: Roles
+    ) -> tuple[ClosedSetResult | None, VerificationResult | None]:
+        if not len(roles.probes):
+            self.unanswered.append(roles.no_probes)
+            return None, None
+        labels = pack.labels
+        trained, probes = (
+            embed_images(model, pack.images, rows=rows) for rows in (roles.trained, roles.probes)
+        )
+        result = closed_set_of(
+            trained, labels[roles.trained], probes, labels[roles.probes], data=roles.probes_data
+        )
+        self._view(probes, roles.probes, pack, roles.probes_data)
+        return result, self._pairs(probes, labels[roles.probes], "held-out", roles.probes_data)
+
+    def zero_shot(
+        self, model: Model, pack: Pack, roles: Roles
+    ) -> tuple[RankResult | None, OpenSet | None, VerificationResult | None]:
+        if not len(roles.unseen):
+            self.unanswered.append(
+                f"{pack.index.source} has no identity that was not trained on: protocol zero-shot, "
+                "the default threshold and the calibration need some."
+            )
+            return None, None, None
+        labels = pack.labels[roles.unseen]
+        embeddings = embed_images(model, pack.images, rows=roles.unseen)
+        self._view(embeddings, roles.unseen, pack, roles.unseen_data)
+        return (
+            self._ranks(embeddings, labels, roles.unseen_data),
+            self._open_set(embeddings, labels, roles.unseen_data),
+            self._pairs(embeddings, labels, "zero-shot", roles.unseen_data),
+        )
+
+    def lfw(
+        self, model: Model, lfw_pack: Pack | None, pack: Pack, roles: Roles
+    ) -> LfwResult | None:
+        if lfw_pack is None:
+            self.unanswered.append("LFW was not evaluated: no pack of it was named (--lfw).")
+            return None
+        names, labels = pack.index.identities, pack.labels
+        result = evaluate_lfw(
+            lfw_pack,
+            embed_images(model, lfw_pack.images),
+            d_max=self._d_max,
+            trained_identities={person_key(names[i]) for i in np.unique(labels[roles.trained])},
+        )
+        self._tar("LFW", result.tar_at_far is None, result.curve.nonmated)
+        return result
+
+    def _ranks(
+        self, embeddings: Embeddings, labels: npt.NDArray[np.int64], data: str
+    ) -> RankResult | None:
+        try:
+            return rank_probes(
+                embeddings,
+                labels,
+                d_max=self._d_max,
+                enrolled=self._enrolled,
+                seed=self._seed,
+                data=data,
+            )
+        except TooFewError as error:
+            self.unanswered.append(f"zero-shot: {error}")
+            return None
+
+    def _open_set(
+        self, embeddings: Embeddings, labels: npt.NDArray[np.int64], data: str
+    ) -> OpenSet | None:
+        try:
+            result = open_set(
+                embeddings,
+                labels,
+                d_max=self._d_max,
+                enrolled=self._enrolled,
+                seed=self._seed,
+                data=data,
+            )
+        except TooFewError as error:
+            self.unanswered.append(f"zero-shot: {error}")
+            return None
+        self.unanswered += [f"zero-shot: {line}" for line in result.unsupported]
+        if result.calibration is None:
+            self.unanswered.append("There is no calibration: no target FPIR could be supported.")
+        if default_threshold(result.calibration) is None:
+            self.unanswered.append(
+                "There is no default threshold: a service with this bundle decides nothing until "
+                "a request names a threshold."
+            )
+        return result
+
+    def _pairs(
+        self, embeddings: Embeddings, labels: npt.NDArray[np.int64], protocol: str, data: str
+    ) -> VerificationResult | None:
+        result = verify_pairs(embeddings, labels, d_max=self._d_max, seed=self._seed, data=data)
+        if result is None:
+            self.unanswered.append(f"{protocol}: {data} make no pairs of both kinds.")
+        else:
+            self._tar(protocol, result.tar_at_far is None, result.curve.nonmated)
+        return result
+
+    def _tar(self, protocol: str, missing: bool, nonmated: int) -> None:
+        if missing:
+            self.unanswered.append(
+                f"{protocol}: {nonmated} non-mated pairs cannot show a FAR of 1e-3, 3,000 are "
+                "needed."
+            )
+
+    def _view(
+        self, embeddings: Embeddings, rows: npt.NDArray[np.int64], pack: Pack, data: str
+    ) -> None:
+        self.views.append(
+            space_view(
+                embeddings, pack.labels[rows], pack.index.identities, seed=self._seed, data=data
+            )
+        )
+
+
+def _check_pixels(pack: Pack, spec: InputSpec) -> None:
+    height, width = pack.images.shape[1:3]
+    found, asked = (width, height, pack.index.alignment), (spec.width, spec.height, spec.alignment)
+    if found != asked:
+        raise PackError(
+            f"{pack.root} has images of {width}x{height}, alignment {pack.index.alignment}; the "
+            f"bundle takes {spec.width}x{spec.height}, alignment {spec.alignment}."
+        )
 
 
 def write_report(bundle: Bundle, report: Report, command: str) -> Bundle:
-    """The bundle again, with the figures in its manifest; its embeddings are unchanged."""
-    lfw = report.lfw
-    overlap = f"{lfw.shared_people} people of the protocol are in the training data"
-    metrics = [
-        Metric(
-            name="lfw_accuracy",
-            value=lfw.accuracy.mean,
-            data=f"LFW View 2, {lfw.accuracy.pairs} pairs; {overlap}",
-            protocol="ten folds, unrestricted threshold; a photo without a face is an error",
-            command=command,
-        ),
-        Metric(
-            name="lfw_accuracy_disjoint",
-            value=lfw.disjoint.mean,
-            data=f"LFW View 2, the {lfw.disjoint.pairs} pairs without these people",
-            protocol="ten folds, unrestricted threshold; a photo without a face is an error",
-            command=command,
-        ),
-        Metric(
-            name="lfw_failures_to_acquire",
-            value=lfw.failures_to_acquire,
-            data="LFW View 2, photos of the protocol",
-            protocol="MTCNN with its default thresholds, most central face",
-            command=command,
-        ),
-    ]
-    manifest = bundle.manifest.model_copy(
-        update={"metrics": metrics, "default_threshold": report.threshold}
-    )
+    """The bundle again, with the figures in its manifest; its embeddings are unchanged.
+
+    The manifest becomes one of the newest format version. What the report could not measure is
+    removed from it: no figure of another evaluation stays.
+    """
+    changed = {
+        "format_version": FORMAT_VERSION,
+        "metrics": metrics_of(report, command),
+        "default_threshold": report.threshold,
+        "calibration": report.open_set.calibration if report.open_set else None,
+    }
+    manifest = Manifest.model_validate(dict(bundle.manifest) | changed)
     write_manifest(bundle.root, manifest)
     return load_bundle(bundle.root)

@@ -1,0 +1,77 @@
+"""oneglance-train evaluate."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from training.data.pack import open_pack
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "evaluate", help="measure a bundle and write the figures into its manifest"
+    )
+    parser.add_argument("bundle", type=Path, help="folder of the bundle")
+    parser.add_argument("--run", dest="run_dir", type=Path, required=True, help="its run")
+    parser.add_argument("--pack", type=Path, required=True, help="the pack it was trained on")
+    parser.add_argument("--lfw", type=Path, help="pack of lfw-view2 (default: without LFW)")
+    parser.add_argument(
+        "--enrol", type=int, default=1, metavar="M", help="images a subject, zero-shot (default: 1)"
+    )
+    parser.add_argument("--report", type=Path, help="file for one HTML page with all figures")
+    parser.add_argument("--seed", type=int, default=0, help="of galleries and bootstrap")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from contract.bundle import load_bundle
+    from training.evaluation.metrics import metrics_of, shown
+    from training.evaluation.report import evaluate_bundle, write_report
+
+    if args.enrol < 1 or args.seed < 0:
+        raise ValueError("--enrol must be at least 1 and --seed not negative.")
+    report = evaluate_bundle(
+        load_bundle(args.bundle),
+        args.run_dir,
+        open_pack(args.pack),
+        open_pack(args.lfw) if args.lfw else None,
+        enrolled=args.enrol,
+        seed=args.seed,
+    )
+    command = _command(args)
+    bundle = write_report(load_bundle(args.bundle), report, command)
+    if args.report:
+        from training.evaluation.report_html import report_page
+
+        args.report.write_text(report_page(report, bundle.manifest, command), encoding="utf-8")
+        print(f"{args.report}: all figures, with pictures")
+    for line in report.unanswered:
+        print(f"not measured: {line}")
+    for metric in metrics_of(report, command):
+        print(f"{metric.name}: {shown(metric)} ({metric.protocol}; {metric.data})")
+    threshold = report.threshold
+    if threshold is not None:
+        print(
+            f"default threshold {threshold.similarity:.4f}: {threshold.fpir:.2%} of searches by "
+            f"{threshold.searches} strangers accepted among {threshold.gallery_subjects} subjects"
+        )
+    if report.lfw is not None:
+        accuracy = report.lfw.accuracy
+        print(
+            f"LFW accuracy {accuracy.mean:.2%} +- {accuracy.standard_error:.2%} on "
+            f"{accuracy.pairs} pairs"
+        )
+    return 0
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command line that gives these figures again; the page is no part of them."""
+    words = ["oneglance-train", "evaluate", args.bundle, "--run", args.run_dir, "--pack", args.pack]
+    if args.lfw:
+        words += ["--lfw", args.lfw]
+    if args.enrol != 1:
+        words += ["--enrol", args.enrol]
+    if args.seed:
+        words += ["--seed", args.seed]
+    return shlex.join(str(word) for word in words)

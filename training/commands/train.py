@@ -1,0 +1,66 @@
+"""oneglance-train train."""
+
+import argparse
+from pathlib import Path
+
+from training.recipes import RECIPES
+
+RUN = "folder of the run (under torchrun write --run-dir)"
+RESUME = "go on from the last checkpoint, if there is one"
+SET = "replace a value of the recipe, as in loss.overlap=40; may be given several times"
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "train",
+        help="train a recipe on a pack",
+        description="Train a recipe on a pack. Several processes: start it by torchrun, as in "
+        "`torchrun --nproc-per-node 2 -m training.cli train PACK --run-dir RUN`.",
+    )
+    parser.add_argument("pack", type=Path, help="folder made by prepare")
+    # torchrun takes --run for the beginning of an option of its own, not so --run-dir.
+    parser.add_argument("--run", "--run-dir", dest="run_dir", type=Path, required=True, help=RUN)
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="faces-r18")
+    parser.add_argument("--set", dest="settings", action="append", default=[], help=SET)
+    parser.add_argument("--epochs", type=int, help="passes over the images (default: the recipe's)")
+    parser.add_argument("--resume", action="store_true", help=RESUME)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (torchrun: cuda)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's own choice)")
+    parser.add_argument(
+        "--checkpoint-every-s", type=float, default=120.0, help="seconds (default: 120)"
+    )
+    parser.add_argument(
+        "--tensorboard", action=argparse.BooleanOptionalAction, default=True,
+        help="write losses, distances and embeddings for TensorBoard into the run's folder",
+    )  # fmt: skip
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    import torch
+
+    from training.config import with_settings
+    from training.data.pack import open_pack
+    from training.ranks import joined_ranks
+    from training.run_log import RunLog
+    from training.trainer import Trainer
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    recipe = RECIPES[args.recipe]
+    config = with_settings(recipe(epochs=args.epochs) if args.epochs else recipe(), args.settings)
+    with joined_ranks(args.device) as ranks:
+        trainer = Trainer(
+            config,
+            open_pack(args.pack),
+            args.run_dir,
+            resume=args.resume,
+            ranks=ranks,
+            log=RunLog(args.run_dir if ranks.leads else None, tensorboard=args.tensorboard),
+            checkpoint_every_s=args.checkpoint_every_s,
+        )
+        trainer.fit()
+    if ranks.leads:
+        print(f"{args.run_dir}: trained {config.name}, {trainer.epochs_done} epochs")
+    return 0

@@ -1,0 +1,42 @@
+"""How strongly a batch is augmented. Apart from augment.py, so that a config needs no torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentConfig:
+    """Largest change or probability of each step; 0 turns it off.
+
+    shift: share of the side. scale: share. turn_degrees: to either side. light: share of
+    brightness and contrast. color: share of saturation. grey, low_resolution, erase: probability.
+    """
+
+    flip: bool = True
+    shift: float = 0.05
+    scale: float = 0.12
+    turn_degrees: float = 8.0
+    light: float = 0.3
+    color: float = 0.4
+    grey: float = 0.1
+    low_resolution: float = 0.2
+    erase: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("grey", "low_resolution", "erase"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a probability in [0, 1], not {getattr(self, name)}.")
+        for name in ("shift", "scale", "light", "color"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a share in [0, 1], not {getattr(self, name)}.")
+        if not 0 <= self.turn_degrees <= 180:
+            raise ValueError(f"turn_degrees must be in [0, 180], not {self.turn_degrees}.")
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels change their places."""
+        return self.flip or max(self.shift, self.scale, self.turn_degrees) > 0
+
+    @property
+    def recolors(self) -> bool:
+        """Whether pixels change their colours."""
+        return max(self.light, self.color, self.grey) > 0

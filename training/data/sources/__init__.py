@@ -1,0 +1,1 @@
+"""Where images come from: one file for each layout, behind the seam of base.py."""

@@ -1,0 +1,1 @@
+"""From networks to bundles: TorchScript, parity, manifest."""
