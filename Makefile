@@ -9,7 +9,8 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 .PHONY: help install serve demo test check format openapi golden \
 	pack-faces pack-lfw teach bundle \
 	proof-strangers proof-lfw proof-kill proof-input proof-serve \
-	proof-mnist proof-ranks proof-resume bench-mining bench-feed clean
+	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
+	bench-mining bench-feed clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -101,6 +102,18 @@ proof-ranks: $(STAMP) ## bar: two processes have the loss curve of one, to 1e-5
 
 proof-resume: $(STAMP) ## bar: a training killed by kill -9 ends with the same weights
 	$(BIN)/python -m benchmarks.resume_training
+
+proof-oracles: $(STAMP) ## bar: losses, spaces and mining agree with plain loops, 1e-6
+	$(BIN)/python -m pytest tests/property/test_losses.py tests/property/test_spaces.py \
+		tests/property/test_mining.py tests/property/test_centre.py \
+		tests/property/test_standard_triplets.py tests/unit/test_training_losses.py \
+		tests/unit/test_training_memory.py tests/unit/test_training_baselines.py
+
+proof-golden: $(STAMP) ## bar: 20 steps of two recipes have the committed losses
+	$(BIN)/python -m pytest tests/unit/test_training_golden.py
+
+proof-folders: $(STAMP) ## bar: everything that goes wrong in folders is handled in words
+	$(BIN)/python -m benchmarks.folders
 
 bench-mining: $(STAMP) ## bar: loss and mining 100 and 500 times faster than a loop, memory O(B²)
 	$(BIN)/python -m benchmarks.mining

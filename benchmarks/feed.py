@@ -3,7 +3,9 @@
     python -m benchmarks.feed
 
 Random pixels in a temporary folder, batches of 96 by the real sampler, from page cache, on two
-threads. Three rates: uint8 batches as the trainer gets them, the same converted to [-1, 1], and
+cores: the thread of the feed gathers, one thread of torch computes (a second one is faster where
+nothing else runs, and much slower where something does: torch's threads wait for each other).
+Three rates: uint8 batches as the trainer gets them, the same converted to [-1, 1], and
 augmented by the default config. Medians of several rounds; the exit status is not 0 below a bar.
 """
 
@@ -28,7 +30,7 @@ from training.data.sampler import BatchConfig, Indices, epoch_batches
 IMAGES, IDENTITIES, SIDE_PX = 20_000, 2_000, 112
 BATCH = BatchConfig(identities=32, images_each=3)
 PREFETCHED_BATCHES = 4
-THREADS = 2
+TORCH_THREADS = 1  # beside the thread of the feed
 ROUNDS = 7
 PLAIN_BAR, AUGMENTED_BAR = 20_000, 2_000  # images a second
 NOTHING = AugmentConfig(
@@ -86,7 +88,7 @@ def measure(pack: Pack, step: Step, *, share: int) -> float:
 
 def main() -> int:
     """0 if both bars hold."""
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(TORCH_THREADS)
     with tempfile.TemporaryDirectory() as folder:
         pack = random_pack(Path(folder))
         pack.images.sum(dtype=np.int64)  # all of it into the page cache
@@ -94,7 +96,7 @@ def main() -> int:
         plain = measure(pack, len, share=1)
         float_rate = measure(pack, converted, share=1)
         changed = measure(pack, augmented, share=10)
-    print(f"{IMAGES} images, batches of {BATCH.size}, {THREADS} threads, load {load:.2f} before")
+    print(f"{IMAGES} images, batches of {BATCH.size}, load {load:.2f} before")
     print(f"converted to float in [-1, 1]: {float_rate:,.0f} images/s")
     print(
         f"{plain:,.0f} images/s without augmentation (bar: {PLAIN_BAR:,}), "

@@ -3,9 +3,9 @@
 Every map keeps the direction of a vector and changes its length alone: y = x * (length / |x|).
 `through_norm` says what goes backward. True is the derivative of the map. False takes |x| and the
 new length for constants, as the paper does: the gradient is multiplied by length / |x| and keeps
-its part along x, which says nothing of where y should go. On the sphere that part pulls vectors
-shorter wherever a loss pulls them together; the shorter they are the larger their gradients, and
-training stalls (docs/measurements.md, "Gradients through the norm").
+its part along x. On the sphere that part says nothing of where y should go: losses that pull
+together shorten x by it, and the shorter x is the larger are its gradients (docs/measurements.md,
+"Gradients through the norm").
 
 Lengths are formed without squaring large or small numbers, so that every finite vector, from the
 smallest subnormal to the largest float, gets its exact place. What has no direction, the zero

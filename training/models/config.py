@@ -49,7 +49,7 @@ class ModelConfig:
     maxout: linear pieces whose largest is taken, 1 is a plain linear layer.
     activation: of the raw embedding, before the space.
     norm_gradient: whether gradients go through the norm in the space; without, norms count as
-        constants, as in the paper, and training may stall (training/spaces.py).
+        constants, as in the paper (training/spaces.py).
     scale: c_s, radius of the space. unbounded_d_max: largest distance to assume in space `none`.
     """
 
