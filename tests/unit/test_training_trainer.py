@@ -16,7 +16,7 @@ from torch import Tensor
 import training.trainer
 from benchmarks.training_pack import wave_pack
 from training.checkpoint import CHECKPOINT_NAME, MODEL_NAME, CheckpointError, load_checkpoint
-from training.config import OptimizerConfig, TrainConfig
+from training.config import OptimizerConfig, TrainConfig, with_settings
 from training.data.augment import AugmentConfig, AugmentPlan, draw
 from training.data.pack import Pack
 from training.data.sampler import BatchConfig
@@ -451,3 +451,31 @@ def test_the_log_hears_every_part_of_the_loss_the_distances_and_the_embeddings(
         assert 0 <= float(positive_A.min()) <= float(positive_A.max()) <= 1
     ((_, embeddings, names, images),) = heard.shown
     assert len(embeddings) == len(names) == len(images) == 12
+
+
+# --- every row of the paper's table, every baseline, every space ---
+
+ROWS = [
+    (metric, f"loss.c_class={c_class}", f"loss.c_centre={c_centre}")
+    for metric in ("loss.metric=standard", "loss.metric=exponential")
+    for c_class in (0, 1)
+    for c_centre in (0, 1)
+]
+BASELINES = [
+    (f"loss.metric={name}", "loss.c_class=0")
+    for name in ("arcface", "cosface", "multi_similarity", "proxy_anchor")
+]
+SPACES = [
+    ("model.space=unit_range",), ("model.space=unit_bounce", "model.norm_gradient=false"),
+    ("model.space=bounce_limit",), ("model.space=none", "model.unbounded_d_max=4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", [*ROWS, *BASELINES, *SPACES], ids=" ".join)
+def test_settings_alone_train_it(pack: Pack, tmp_path: Path, settings: tuple[str, ...]) -> None:
+    heard = Heard()
+    config = with_settings(CONFIG, ["epochs=5", "optimizer.learning_rate=3e-3", *settings])
+    Trainer(config, pack, tmp_path, resume=False, log=heard).fit()
+    losses = [values["total"] for _, values in heard.batches]
+    assert np.mean(losses[-7:]) < np.mean(losses[:7])
+    assert load_run(tmp_path).config == config

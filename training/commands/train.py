@@ -50,17 +50,21 @@ def _run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     recipe = RECIPES[args.recipe]
     config = with_settings(recipe(epochs=args.epochs) if args.epochs else recipe(), args.settings)
-    with joined_ranks(args.device) as ranks:
-        trainer = Trainer(
-            config,
-            open_pack(args.pack),
-            args.run_dir,
-            resume=args.resume,
-            ranks=ranks,
-            log=RunLog(args.run_dir if ranks.leads else None, tensorboard=args.tensorboard),
-            checkpoint_every_s=args.checkpoint_every_s,
-        )
-        trainer.fit()
+    try:
+        with joined_ranks(args.device) as ranks:
+            trainer = Trainer(
+                config,
+                open_pack(args.pack),
+                args.run_dir,
+                resume=args.resume,
+                ranks=ranks,
+                log=RunLog(args.run_dir if ranks.leads else None, tensorboard=args.tensorboard),
+                checkpoint_every_s=args.checkpoint_every_s,
+            )
+            trainer.fit()
+    except KeyboardInterrupt:
+        print(f"\n{args.run_dir}: stopped; --resume goes on from the last checkpoint.")
+        return 130
     if ranks.leads:
         print(f"{args.run_dir}: trained {config.name}, {trainer.epochs_done} epochs")
     return 0
