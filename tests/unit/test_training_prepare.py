@@ -558,9 +558,15 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def started(words: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    """Its own session, in which Ctrl-C is heard even where these tests run in the background."""
+    # A shell starts what it puts into the background with SIGINT ignored, and children inherit it.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
