@@ -13,8 +13,8 @@ from training.config import OptimizerConfig
 def make_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.Optimizer:
     """The optimizer of a config over all parameters of `module`.
 
-    Weights decay (decoupled from the gradient in AdamW and RAdam); biases, the gains of
-    normalisation layers and class centres do not.
+    Weights decay (decoupled from the gradient in AdamW and RAdam); biases and the gains of
+    normalisation layers do not.
     """
     groups = _decayed_apart(module, config.weight_decay)
     if config.name == "sgd":

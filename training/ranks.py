@@ -18,6 +18,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from training.mining.distances import at_least_float32
+
+# How long a rank waits for the others before it gives up.
+TIMEOUT = timedelta(minutes=30)
+
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
@@ -34,7 +39,7 @@ class Ranks:
 
 
 @contextmanager
-def joined_ranks(device: str, *, timeout_s: float = 1800.0) -> Iterator[Ranks]:
+def joined_ranks(device: str) -> Iterator[Ranks]:
     """The processes that torchrun started, for as long as they train; alone where it started none.
 
     device: `cpu`, or `cuda`, of which each process takes the one of its local rank.
@@ -46,7 +51,7 @@ def joined_ranks(device: str, *, timeout_s: float = 1800.0) -> Iterator[Ranks]:
     if cuda:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=timeout_s))
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=TIMEOUT)
     yield Ranks(dist.get_rank(), dist.get_world_size(), device)
     # Not after an error, of which the others know nothing yet: they would be waited for. Without
     # waiting, one rank in ten was seen to abort while the other took its connections down.
@@ -115,7 +120,7 @@ class _SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
-        wide = input if input.dtype == torch.float64 else input.float()
+        wide = at_least_float32(input)
         axes = [0, *range(2, input.ndim)]
         count = _summed(wide.new_tensor([wide.numel() / wide.shape[1]]))
         mean_C = _summed(wide.sum(axes)) / count

@@ -165,7 +165,9 @@ class Trainer:
         net = self._exported()
         training = net.training
         net.eval()
-        embeddings = embed_images(net, self._pack.images[rows], device=self._device, progress=False)
+        embeddings = embed_images(
+            net, self._pack.images, rows=rows, device=self._device, progress=False
+        )
         net.train(training)
         return embeddings
 

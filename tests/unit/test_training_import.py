@@ -29,17 +29,10 @@ from training.export.imported import SOURCES, Source, import_bundle, made_up_cro
 from training.models.config import ModelConfig
 from training.models.embedding_net import EmbeddingNet
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 Pixels = npt.NDArray[np.uint8]
 NAME = "inception-resnet-v1-vggface2"
 FILE = "20180402-114759-vggface2.pt"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def refuse(*_: object, **__: object) -> None:

@@ -6,7 +6,6 @@ look for them.
 
 import math
 import re
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -27,18 +26,11 @@ from training.models.embedding_net import EmbeddingNet
 from training.models.head import Maxout, initialise
 from training.models.pretrained import PretrainedError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = ModelConfig(width=4, side_px=32, embedding_size=8, dropout=0.0)
 VGGFACE2 = ModelConfig(
     backbone="inception_resnet_v1", pretrained="vggface2", embedding_size=512, pool="average"
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def crops(count: int, side: int, seed: int = 0) -> Tensor:

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from training.run import load_run
 from training.run_log import RunLog
 from training.trainer import NonFiniteLossError, Trainer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 CONFIG = TrainConfig(
     name="tiny",
     epochs=2,
@@ -41,14 +41,6 @@ CONFIG = TrainConfig(
     optimizer=OptimizerConfig(learning_rate=1e-2, warmup_epochs=0.5),
 )
 STEPS = 2 * (60 // 8)  # 10 of 12 identities are trained on, 6 images each
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def pack_in(root: Path, identities: int = 12, images_each: int = 6) -> Pack:
