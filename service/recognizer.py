@@ -1,4 +1,4 @@
-"""One photo to its faces, each with its embedding: decode, detect, align, embed."""
+"""One photo to its faces, each with its embedding: decode, detect, crop, embed."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from contract.alignment import align_face
-from contract.bundle import Bundle
 from contract.detection.base import DetectedFace, FaceDetector
-from contract.errors import BundleError
 from contract.images import ImageLimits, decode_image
+from service.cropping import Cropper
 from service.embedder import Embedder
 
 Pixels = npt.NDArray[np.uint8]
@@ -38,15 +36,13 @@ class Timing:
 
 
 class Recognizer:
-    """Detector and embedder of one bundle."""
+    """Detector, cropper and embedder of one bundle."""
 
     def __init__(
-        self, bundle: Bundle, detector: FaceDetector, embedder: Embedder, limits: ImageLimits
+        self, detector: FaceDetector, cropper: Cropper, embedder: Embedder, limits: ImageLimits
     ) -> None:
-        self._alignment = bundle.manifest.input.alignment
-        if self._alignment != "five_point_112":
-            raise BundleError("Only bundles of alignment five_point_112 can be served yet.")
-        self._detector, self._embedder, self._limits = detector, embedder, limits
+        self._detector, self._cropper = detector, cropper
+        self._embedder, self._limits = embedder, limits
 
     def detect(self, data: bytes, timing: Timing) -> tuple[Pixels, list[DetectedFace]]:
         """Upright pixels of an image file and its faces, largest first. Raises ImageError."""
@@ -64,7 +60,7 @@ class Recognizer:
         if not faces:
             return []
         now = time.perf_counter()
-        crops = np.stack([align_face(pixels, face.landmarks) for face in faces])
+        crops = np.stack([self._cropper.crop(pixels, face) for face in faces])
         embeddings = self._embedder.embed(crops)
         timing.stage("embed", now)
         return [EmbeddedFace(f, e) for f, e in zip(faces, embeddings, strict=True)]

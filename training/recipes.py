@@ -39,6 +39,67 @@ def faces_r18_half_distilled(*, epochs: int = 11) -> TrainConfig:
     )
 
 
+def faces_resnet(*, epochs: int = 3) -> TrainConfig:
+    """dlib's ResNet (0.2 GMAC) goes on learning: L_distill + L_exp + L_class.
+
+    It has seen millions of faces, so that 27,000 crops are enough to bring it to another alignment,
+    another resolution and the teacher's space. Needs a teacher's targets (`distill`, or `teach`).
+    """
+    return TrainConfig(
+        name="faces-resnet",
+        epochs=epochs,
+        model=ModelConfig(
+            backbone="dlib_resnet", pretrained="dlib", keep_statistics=True, dropout=0.0
+        ),
+        loss=LossConfig(
+            exponential=ExponentialConfig(c_pos=0.2, c_neg=0.2), c_class=0.05, c_distill=5.0
+        ),
+        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_epochs=0.5),
+    )
+
+
+def faces_sface(*, epochs: int = 1) -> TrainConfig:
+    """SFace goes on learning by L_exp + L_class, in small steps and held by its own embeddings.
+
+    Needs the targets of SFace itself: without that hold it forgets more people than it learns.
+    """
+    return TrainConfig(
+        name="faces-sface",
+        epochs=epochs,
+        model=ModelConfig(backbone="sface", pretrained="sface", keep_statistics=True, dropout=0.0),
+        loss=LossConfig(
+            exponential=ExponentialConfig(c_pos=0.2, c_neg=0.2), c_class=0.05, c_distill=5.0
+        ),
+        optimizer=OptimizerConfig(learning_rate=3e-5, warmup_epochs=0.2, ema_decay=0.99),
+    )
+
+
+def simpsons(*, epochs: int = 8) -> TrainConfig:
+    """Drawn characters in whole frames: MobileNetV2 from ImageNet weights, L_exp + L_class.
+
+    Characters stand anywhere in a frame, so places are averaged and crops vary widely; their
+    colours tell them apart, so colours change little. What 18 characters can teach of others is
+    made the most of: each stands for six, the embedding is of what comes before the last layer,
+    and of four views. docs/measurements.md has what each of these is worth.
+    """
+    return TrainConfig(
+        name="simpsons",
+        epochs=epochs,
+        split=SplitConfig(by="sample", holdout_share=0.03),
+        model=ModelConfig(
+            backbone="mobilenet_v2",
+            pretrained="imagenet",
+            pool="average",
+            projection=True,
+            views="four",
+            dropout=0.2,
+        ),
+        batch=BatchConfig(identities=24, images_each=4, weight_power=0.5),
+        augment=FRAMES,
+        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_epochs=0.5, ema_decay=0.99),
+    )
+
+
 def paper(*, epochs: int = 100) -> TrainConfig:
     """The paper's own setting, row L_exp + L_center + L_class: DenseNet-161 from ImageNet weights.
 
@@ -93,9 +154,18 @@ STROKES = AugmentConfig(
     erase=0,
 )  # fmt: skip
 
+# Whole frames: the subject is anywhere and of any size.
+FRAMES = AugmentConfig(
+    shift=0.15, scale=0.35, turn_degrees=10, light=0.2, color=0.2, grey=0.0, low_resolution=0.1,
+    channel_orders=True,
+)  # fmt: skip
+
 RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "faces-r18": faces_r18,
     "faces-r18-half-distilled": faces_r18_half_distilled,
+    "faces-resnet": faces_resnet,
+    "faces-sface": faces_sface,
+    "simpsons": simpsons,
     "paper": paper,
     "mnist": mnist,
 }

@@ -29,6 +29,7 @@ from training.data.augment import apply, draw
 from training.data.feed import Feed
 from training.data.pack import Pack
 from training.data.sampler import epoch_batches, rank_rows
+from training.data.samples import Samples
 from training.data.split import split_pack
 from training.distill.targets import open_targets
 from training.evaluation.embed import embed_images
@@ -88,7 +89,7 @@ class Trainer:
         self._device = torch.device(ranks.device)
         self._checkpoint_every_s = checkpoint_every_s
         self._train, self._held_out = split_pack(pack, config.split, config.seed)
-        identities, self._classes_N = np.unique(pack.labels[self._train], return_inverse=True)
+        self._samples = Samples(pack.labels[self._train], orders=config.augment.channel_orders)
         rank_rows(np.arange(config.batch.size), ranks.rank, ranks.world)  # refuses odd sizes now
         dtype = torch.float64 if config.precision == "float64" else torch.float32
         resumed = (run / CHECKPOINT_NAME).exists()
@@ -99,7 +100,7 @@ class Trainer:
         self._loss = CompositeLoss(
             config.loss,
             embedding_size=config.model.embedding_size,
-            classes=len(identities),
+            classes=self._samples.classes,
             space=config.model.space,
             scale=config.model.scale,
             d_max=config.model.d_max,
@@ -177,8 +178,8 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> None:
         config = self._config
-        plan = epoch_batches(self._classes_N, config.batch, seed=config.seed, epoch=epoch)
-        remaining = plan[self._step - epoch * self._steps_per_epoch :]
+        plan = epoch_batches(self._samples.labels_M, config.batch, seed=config.seed, epoch=epoch)
+        remaining = plan[self._step - epoch * self._steps_per_epoch : self._steps_per_epoch]
         self._net.train()
         self._loss.start_epoch(epoch)
         saved_at, sums = time.monotonic(), dict[str, float]()
@@ -205,11 +206,13 @@ class Trainer:
 
     def _images(self, batches: list[Indices]) -> Iterable[Tensor]:
         """Of this rank's rows of each batch."""
-        mine = [self._train[rank_rows(b, self._ranks.rank, self._ranks.world)] for b in batches]
-        return Feed(self._pack.images, mine, prefetch=PREFETCHED_BATCHES)
+        mine = [rank_rows(batch, self._ranks.rank, self._ranks.world) for batch in batches]
+        rows = [self._train[self._samples.rows(samples)] for samples in mine]
+        feed = Feed(self._pack.images, rows, prefetch=PREFETCHED_BATCHES)
+        return map(self._samples.reordered, feed, mine)
 
     def _train_step(self, batch: Indices, images: Tensor) -> tuple[LossOutput, dict[str, float]]:
-        """batch: global, into the training images. images: uint8, of this rank's rows."""
+        """batch: global, into the samples. images: uint8, of this rank's rows."""
         config = self._config
         mine = rank_rows(np.arange(len(batch)), self._ranks.rank, self._ranks.world)
         # One generator a step, so that a resumed run augments as the uninterrupted one, and every
@@ -219,7 +222,7 @@ class Trainer:
         torch.manual_seed(seed + self._ranks.rank * 1_000_000_007)  # dropout
         plan = plan.rows(slice(int(mine[0]), int(mine[-1]) + 1))
         pixels = apply(images.to(self._device, non_blocking=True), plan, config.augment)
-        labels = torch.from_numpy(self._classes_N[batch[mine]]).to(self._device)
+        labels = torch.from_numpy(self._samples.labels_M[batch[mine]]).to(self._device)
         rate = learning_rate(
             config.optimizer,
             step=self._step,
@@ -249,10 +252,11 @@ class Trainer:
         numbers = torch.stack([s.detach().double() for s in scalars.values()]).tolist()
         values = dict(zip(scalars, numbers, strict=True))
         if not (math.isfinite(values["total"]) and math.isfinite(values["gradient_norm"])):
+            rows = self._train[self._samples.rows(batch)]
             raise NonFiniteLossError(
                 f"The loss of step {self._step} is {values}; its images are "
-                f"{[self._pack.index.paths[i] for i in self._train[batch]]}. The last good "
-                f"checkpoint is kept in {self._run}: lower the learning rate and resume."
+                f"{[self._pack.index.paths[i] for i in rows]}. The last good checkpoint "
+                f"is kept in {self._run}: lower the learning rate and resume."
             )
         return values
 

@@ -15,7 +15,7 @@ class DetectedFace:
 
     box: left, top, right, bottom, clipped to the image.
     landmarks: (5, 2) float32 x, y of left eye, right eye, nose, left and right corner of the
-        mouth, left and right as seen in the image.
+        mouth, left and right as seen in the image; (0, 2) of what is no face.
     score: in [0, 1], how sure the detector is that this is a face.
     """
 

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.asgi import local_service
 from benchmarks.demo import show
 from contract.bundle import load_bundle
-from service.settings import Settings
+from service.settings import SHIPPED_BUNDLE, Settings
 
 BUNDLE_MB_AT_MOST = 30
 
@@ -18,12 +18,24 @@ def test_the_demo_comes_out_right(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert right, capsys.readouterr().out
 
 
-def test_the_shipped_bundle_says_what_it_is_and_is_small_enough() -> None:
-    root = Settings().bundle_path
-    manifest = load_bundle(root).manifest
+def test_the_default_bundle_says_what_it_can_do() -> None:
+    manifest = load_bundle(SHIPPED_BUNDLE).manifest
     assert manifest.default_threshold is not None
     assert manifest.default_threshold.searches >= 100
-    assert {"lfw_accuracy", "lfw_accuracy_disjoint"} <= {m.name for m in manifest.metrics}
-    assert manifest.training_data
+    assert manifest.calibration is not None
+    assert max(gallery.subjects for gallery in manifest.calibration.galleries) >= 1_000
+    assert {"lfw_accuracy", "lfw_tar_at_far_1e-3"} <= {m.name for m in manifest.metrics}
+
+
+@pytest.mark.parametrize(
+    "root", sorted(SHIPPED_BUNDLE.parent.iterdir()), ids=lambda root: root.name
+)
+def test_every_shipped_bundle_says_what_it_is_and_is_small_enough(root: Path) -> None:
+    manifest = load_bundle(root).manifest
+    assert manifest.metrics
+    assert manifest.limits
+    # Where the authors do not say what they trained on, the origin says whose weights these are.
+    assert manifest.origin is not None
+    assert manifest.training_data or manifest.origin.starting_points
     size = sum(path.stat().st_size for path in root.iterdir())
     assert size <= BUNDLE_MB_AT_MOST * 1_000_000

@@ -32,11 +32,9 @@ def test_a_manifest_that_says_something_else_is_seen(tiny_bundle: Path) -> None:
 
 
 def test_a_missing_pack_names_the_command_that_makes_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(lfw, "PACK", tmp_path)
-    monkeypatch.setenv("ONEGLANCE_DATA_ROOT", str(tmp_path))
-    assert lfw.main() == 1
+    assert lfw.main(["--pack", str(tmp_path / "lfw")]) == 1
     assert "make pack-lfw" in capsys.readouterr().err
 
 

@@ -15,6 +15,7 @@ from contract.torchscript import load_torchscript
 from training.cli import main
 
 CARD = ["--version", "1.0.0", "--description", "patterns", "--license", "none", "--terms", "none"]
+CARD += ["--limit", "anything else"]
 
 
 def trained(*words: str | Path) -> None:
@@ -63,7 +64,7 @@ def test_digits_from_idx_files_to_an_evaluated_bundle(
     assert metrics["held_out_accuracy"].value > 0.8
     assert "held-out" in metrics["held_out_accuracy"].protocol
     assert metrics["paper_accuracy"].value > 0.8
-    assert manifest.input.alignment == "none"
+    assert (manifest.input.alignment, manifest.input.fit) == ("none", "pad")
     assert manifest.training_data[0].images < 400
     assert "held_out_accuracy" in card
     assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -99,4 +100,4 @@ def test_faces_from_a_folder_to_a_bundle_with_a_calibration(tmp_path: Path) -> N
     assert manifest.input.alignment == "five_point_112"
     assert manifest.training_data[0].identities == 18
     assert any(metric.name.startswith("zero_shot") for metric in manifest.metrics)
-    assert json.loads((bundle / "manifest.json").read_text())["format_version"] == 2
+    assert json.loads((bundle / "manifest.json").read_text())["format_version"] == 3

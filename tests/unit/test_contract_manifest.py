@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from contract.bundle import load_bundle
 from contract.embedding_contract import PREFIX, EmbeddingContract, contract_id
 from contract.errors import ManifestError
-from contract.manifest import FORMAT_VERSION, Manifest, parse_manifest
+from contract.manifest import Manifest, parse_manifest
 
 HASH = "ab" * 32
 
@@ -38,7 +39,7 @@ def gallery(subjects: int) -> dict[str, Any]:
 def facts() -> dict[str, Any]:
     """A manifest as it lies on disk, every part filled."""
     return {
-        "format_version": 2,
+        "format_version": 3,
         "name": "test-faces",
         "version": "1.2.3",
         "description": "Nothing real.",
@@ -48,7 +49,16 @@ def facts() -> dict[str, Any]:
         "embedding": {"size": 128, "space": "l2", "scale": 1.5, "d_max": 3.0},
         "input": {
             "width": 112, "height": 112, "color_order": "RGB", "alignment": "five_point_112",
+            "fit": None,
         },
+        "origin": {
+            "loss": "L_exp",
+            "starting_points": [
+                {"role": "starting_weights", "name": "w", "license": "l", "remark": "r"},
+                {"role": "teacher", "name": "t", "license": "l", "remark": ""},
+            ],
+        },
+        "limits": ["decisions about people", "anything else"],
         "training_data": [
             {"name": "made up", "terms": "none", "identities": 3, "images": 9, "remark": ""}
         ],
@@ -81,19 +91,83 @@ def test_a_manifest_survives_the_round_trip_through_json() -> None:
     assert parse_manifest(manifest.model_dump_json(), source="again") == manifest
 
 
-def test_a_manifest_of_format_version_1_still_loads_with_its_null_calibration() -> None:
-    old = changed(lambda v: v.update(format_version=1, calibration=None))
+def to_version_2(values: dict[str, Any]) -> None:
+    values["format_version"] = 2
+    del values["origin"], values["limits"], values["input"]["fit"]
+
+
+def to_version_1(values: dict[str, Any]) -> None:
+    to_version_2(values)
+    values.update(format_version=1, calibration=None)
+
+
+def of_images(values: dict[str, Any], fit: str = "pad", side: int = 64) -> None:
+    values["input"].update(width=side, height=side, alignment="none", fit=fit)
+
+
+@pytest.mark.parametrize(("number", "older"), [(1, to_version_1), (2, to_version_2)])
+def test_a_manifest_of_an_older_version_still_loads_and_is_written_as_it_was(
+    number: int, older: Change
+) -> None:
+    old = changed(older)
     manifest = parsed(old)
-    assert (manifest.format_version, manifest.calibration) == (1, None)
-    assert json.loads(manifest.model_dump_json()) == old
+    assert manifest.format_version == number
+    assert (manifest.calibration is None) == (number == 1)
+    assert (manifest.input.fit, manifest.origin, manifest.limits) == (None, None, [])
+    assert json.loads(manifest.model_dump_json()) == manifest.model_dump() == old
     assert manifest.contract == parsed(facts()).contract
 
 
-def test_the_shipped_bundle_loads() -> None:
-    shipped = Path(__file__).parents[2] / "service" / "bundles" / "oneglance-faces"
+@pytest.mark.parametrize("older", [to_version_1, to_version_2])
+def test_older_images_without_alignment_may_have_any_size(older: Change) -> None:
+    old = changed(older)
+    old["input"].update(width=64, height=96, alignment="none")
+    assert parsed(old).input.height == 96
+
+
+@pytest.mark.parametrize("older", [to_version_1, to_version_2])
+@pytest.mark.parametrize("key", ["origin", "limits", "fit"])
+def test_an_older_manifest_has_no_key_of_version_3(older: Change, key: str) -> None:
+    """Not even as null: an older OneGlance refuses it."""
+    old = changed(older)
+    (old["input"] if key == "fit" else old)[key] = [] if key == "limits" else None
+    with pytest.raises(ManifestError, match=f"{key} came with format_version 3"):
+        parsed(old)
+
+
+def test_replacing_values_keeps_the_version_and_checks_the_whole() -> None:
+    for older in (to_version_1, to_version_2):
+        manifest = parsed(changed(older))
+        assert manifest.replaced(name="other").model_dump() == changed(older) | {"name": "other"}
+    with pytest.raises(ValidationError, match="must pin the sha256"):
+        parsed(facts()).replaced(files={})
+
+
+BUNDLES = Path(__file__).parents[2] / "service" / "bundles"
+
+
+@pytest.mark.parametrize("shipped", sorted(BUNDLES.iterdir()), ids=lambda path: path.name)
+def test_the_shipped_bundles_load(shipped: Path) -> None:
     manifest = load_bundle(shipped).manifest
-    assert manifest.format_version in (1, FORMAT_VERSION)
-    assert manifest.default_threshold is not None
+    # Ten characters that were never trained on are too few to state a threshold.
+    assert (manifest.default_threshold is None) == (manifest.name == "oneglance-simpsons")
+
+
+@pytest.mark.parametrize("older", [to_version_1, to_version_2, lambda _: None])
+def test_galleries_of_the_first_shipped_bundle_stay_valid(older: Change) -> None:
+    """oneglance-faces 0.1.0 was served under this id before there were fits."""
+    values = changed(older)
+    values["files"]["model.ts"] = "4cc359ae0facd970dc541bdc1a511937102809d56dee551780ff28991bdf5b8f"
+    values["embedding"].update(scale=1.0, d_max=2.0)
+    assert parsed(values).contract.id == (
+        PREFIX + "284099b93aa0e4077722c6952258872d09fd61112083a2db8c7fffacd5f892af"
+    )
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+def test_whole_images_state_their_fit(fit: str) -> None:
+    values = changed(lambda v: of_images(v, fit))
+    assert json.loads(parsed(values).model_dump_json()) == values
 
 
 def test_a_calibration_may_be_missing_in_the_newest_format_too() -> None:
@@ -115,7 +189,11 @@ def dotted_keys(values: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...
     return keys
 
 
-@pytest.mark.parametrize("key", [k for k in dotted_keys(facts()) if k[-1] != "remark"], ids=str)
+KEYS_OF_VERSION_3 = [("origin",), ("limits",), ("input", "fit")]
+REQUIRED = [k for k in dotted_keys(facts()) if k[-1] != "remark" and k not in KEYS_OF_VERSION_3]
+
+
+@pytest.mark.parametrize("key", REQUIRED, ids=str)
 def test_each_missing_key_is_refused_by_name(key: tuple[Any, ...]) -> None:
     values = facts()
     inner: Any = values
@@ -126,8 +204,19 @@ def test_each_missing_key_is_refused_by_name(key: tuple[Any, ...]) -> None:
         parsed(values)
 
 
+@pytest.mark.parametrize("missing", [KEYS_OF_VERSION_3, *([key] for key in KEYS_OF_VERSION_3)])
+def test_a_missing_key_of_version_3_is_refused_in_words(missing: list[tuple[str, ...]]) -> None:
+    values = facts()
+    for *parents, name in missing:
+        del (values[parents[0]] if parents else values)[name]
+    words = ", ".join(".".join(key) for key in missing)
+    with pytest.raises(ManifestError, match=f"format_version 3 must state {words}"):
+        parsed(values)
+
+
 @pytest.mark.parametrize(
-    "part", [(), ("model",), ("embedding",), ("input",), ("training_data", 0), ("metrics", 0),
+    "part", [(), ("model",), ("embedding",), ("input",), ("origin",),
+             ("origin", "starting_points", 0), ("training_data", 0), ("metrics", 0),
              ("default_threshold",), ("calibration",), ("calibration", "galleries", 0),
              ("calibration", "galleries", 0, "points", 0),
              ("calibration", "galleries", 0, "points", 0, "fnir"),
@@ -155,11 +244,25 @@ def point(values: dict[str, Any]) -> dict[str, Any]:
 
 
 REFUSED: dict[str, tuple[Change, str]] = {
-    "newer format": (lambda v: v.update(format_version=3), "format_version"),
+    "newer format": (lambda v: v.update(format_version=4), "format_version"),
     "format 0": (lambda v: v.update(format_version=0), "format_version"),
     "format as text": (lambda v: v.update(format_version="2"), "format_version"),
     "old format with a calibration": (
-        lambda v: v.update(format_version=1), "format_version 1 has no calibration",
+        lambda v: (to_version_2(v), v.update(format_version=1)),
+        "format_version 1 has no calibration",
+    ),
+    "faces with a fit": (lambda v: v["input"].update(fit="pad"), "five_point_112 makes the crops"),
+    "whole images without a fit": (lambda v: v["input"].update(alignment="none"), "input.fit must"),
+    "an unknown fit": (lambda v: of_images(v, "squeeze"), "input.fit"),
+    "a fit that makes no square": (
+        lambda v: (of_images(v), v["input"].update(height=96)), "fit makes squares, not 64x96",
+    ),
+    "no origin": (lambda v: v.update(origin=None), "must state an origin"),
+    "no limit": (lambda v: v.update(limits=[]), "at least one of limits"),
+    "an empty limit": (lambda v: v.update(limits=[""]), "limits.0"),
+    "no loss": (lambda v: v["origin"].update(loss=""), "origin.loss"),
+    "another role": (
+        lambda v: v["origin"]["starting_points"][0].update(role="friend"), "starting_points.0.role",
     ),
     "name with a space": (lambda v: v.update(name="My Faces"), "name"),
     "empty name": (lambda v: v.update(name=""), "name"),
@@ -275,11 +378,6 @@ def test_text_that_is_no_manifest_is_refused_with_its_source(text: str) -> None:
         parse_manifest(text.encode("latin-1"), source="/some/manifest.json")
 
 
-def test_crops_without_alignment_may_have_any_size() -> None:
-    changed_input = {"width": 64, "height": 96, "color_order": "RGB", "alignment": "none"}
-    assert parsed(changed(lambda v: v.update(input=changed_input))).input.height == 96
-
-
 # --- contract id ---
 
 SAME: dict[str, Change] = {
@@ -295,7 +393,10 @@ SAME: dict[str, Change] = {
     "metrics": lambda v: v.update(metrics=[]),
     "threshold": lambda v: v.update(default_threshold=None),
     "calibration": lambda v: v.update(calibration=None),
-    "format version": lambda v: v.update(format_version=1, calibration=None),
+    "format version 1": to_version_1,
+    "format version 2": to_version_2,
+    "origin": lambda v: v["origin"].update(loss="another"),
+    "limits": lambda v: v.update(limits=["nothing"]),
     "training data": lambda v: v.update(training_data=[]),
     "numbers written as integers": lambda v: v["embedding"].update(d_max=3),
 }
@@ -306,9 +407,22 @@ OTHER: dict[str, Change] = {
     "space": lambda v: v["embedding"].update(space="unit_range"),
     "scale": lambda v: v["embedding"].update(scale=2.0, d_max=4.0),
     "d_max": lambda v: v["embedding"].update(space="none", d_max=3.5),
-    "alignment": lambda v: v["input"].update(alignment="none"),
-    "width": lambda v: v["input"].update(alignment="none", width=96),
-    "height": lambda v: v["input"].update(alignment="none", height=96),
+    "alignment": lambda v: of_images(v, side=112),
+    "alignment before there were fits": lambda v: (
+        to_version_2(v),
+        v["input"].update(alignment="none"),
+    ),
+    "width before there were fits": lambda v: (
+        to_version_2(v),
+        v["input"].update(alignment="none", width=96),
+    ),
+    "height before there were fits": lambda v: (
+        to_version_2(v),
+        v["input"].update(alignment="none", height=96),
+    ),
+    "side": lambda v: of_images(v, side=96),
+    "fit crop": lambda v: of_images(v, "crop", side=112),
+    "fit stretch": lambda v: of_images(v, "stretch", side=112),
 }
 
 
@@ -336,6 +450,13 @@ def test_the_contract_id_is_golden() -> None:
 
 # printf '["abab...",128,"l2",1.5,3.0,112,112,"RGB","five_point_112"]' | sha256sum
 GOLDEN = PREFIX + "8952c1c2c3b7a5cc2785c3dd2db0659a102c1fcac076b572dc2feef40e23ac8b"
+
+
+def test_the_contract_id_of_whole_images_is_golden() -> None:
+    # printf '["abab...",128,"l2",1.5,3.0,64,64,"RGB","none","pad"]' | sha256sum
+    assert parsed(changed(of_images)).contract.id == (
+        PREFIX + "28e839985f34094ed13747e53f5bbb0efb6ba879c864937ab593a9ffdfa083dd"
+    )
 
 
 def test_contract_id_keeps_its_facts_apart() -> None:

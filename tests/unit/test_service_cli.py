@@ -1,5 +1,6 @@
 """`oneglance serve`: what it starts, and that it refuses to start in one line and with status 1."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from contract.bundle import MANIFEST_NAME, load_bundle, write_manifest
+from contract.bundle import MANIFEST_NAME, load_bundle
 from contract.embedding_contract import EmbeddingContract
 from index.gallery import Gallery
 from service import cli
@@ -104,17 +105,20 @@ def test_a_model_of_another_hash(
     assert "export it anew" in line
 
 
-def test_a_bundle_without_alignment(
+def test_a_bundle_of_whole_images_that_does_not_say_its_fit(
     options: dict[str, object],
     tiny_bundle: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shutil.copytree(tiny_bundle, tmp_path / "b")
-    manifest = load_bundle(tmp_path / "b").manifest
-    spec = manifest.input.model_copy(update={"alignment": "none"})
-    write_manifest(tmp_path / "b", manifest.model_copy(update={"input": spec}))
-    assert "five_point_112" in refusal(options | {"--bundle-path": tmp_path / "b"}, capsys)
+    values = json.loads((tmp_path / "b" / "manifest.json").read_text())
+    del values["origin"], values["limits"], values["input"]["fit"]
+    values["format_version"], values["input"]["alignment"] = 2, "none"
+    (tmp_path / "b" / "manifest.json").write_text(json.dumps(values))
+    line = refusal(options | {"--bundle-path": tmp_path / "b"}, capsys)
+    assert "does not say how whole images become" in line
+    assert "export it again" in line
 
 
 def test_a_gallery_of_another_bundle(

@@ -45,6 +45,28 @@ def test_float32_computes_what_the_model_says(tiny_bundle: Path, crops: Pixels) 
     )
 
 
+# To torch, cpu:0 is the CPU; to the embedder it is another device, as cuda is.
+@pytest.mark.parametrize(("device", "pieces"), [("cpu", [3, 3, 1]), ("cpu:0", [7])])
+def test_a_batch_is_computed_in_pieces_on_the_cpu_and_whole_elsewhere(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, device: str, pieces: list[int]
+) -> None:
+    monkeypatch.setattr(module, "CPU_CROPS_AT_ONCE", 3)
+    crops = np.stack([texture(Face(seed)) for seed in range(7)])
+    embedder = TorchScriptEmbedder(load_bundle(tiny_bundle), device="cpu", precision="float32")
+    model, seen = embedder._model, []
+
+    def counted(piece_BHW3: torch.Tensor) -> torch.Tensor:
+        seen.append(len(piece_BHW3))
+        return model(piece_BHW3)
+
+    monkeypatch.setattr(embedder, "_model", counted)
+    monkeypatch.setattr(embedder, "_device", device)
+    found = embedder.embed(crops)
+    assert seen == pieces
+    np.testing.assert_allclose(found, model(torch.from_numpy(crops)).numpy(), atol=1e-6)
+    np.testing.assert_allclose(found, plain(crops), atol=1e-5)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_an_empty_batch_has_no_embeddings_and_asks_no_model(
     tiny_bundle: Path, precision: str, monkeypatch: pytest.MonkeyPatch

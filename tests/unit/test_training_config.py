@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import OptimizerConfig, TrainConfig, config_from_dict, with_settings
 from training.data.split import SplitConfig
+from training.export.specs import embedding_spec
 from training.losses.config import CentreConfig, LossConfig, MiningConfig
 from training.models.config import ModelConfig
+from training.models.embedding_net import EmbeddingNet
 from training.recipes import RECIPES
 
 CONFIG = TrainConfig(name="tiny", epochs=2)
@@ -28,6 +31,20 @@ def test_every_recipe_survives_the_checkpoint(name: str, tmp_path: Path) -> None
 def test_every_recipe_says_how_long_it_trains_and_what_for(name: str) -> None:
     assert RECIPES[name]().epochs >= 1
     assert RECIPES[name].__doc__
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_has_a_network_for_its_crops(name: str) -> None:
+    config = RECIPES[name]().model
+    with torch.device("meta"):
+        net = EmbeddingNet(config, load_weights=False).eval()
+        found = net(torch.zeros(2, config.side_px, config.side_px, 3, dtype=torch.uint8))
+    assert found.shape == (2, embedding_spec(config).size)
+
+
+def test_the_recipes_that_need_a_teacher() -> None:
+    taught = {name for name, recipe in RECIPES.items() if recipe().loss.c_distill}
+    assert taught == {"faces-r18-half-distilled", "faces-resnet", "faces-sface"}
 
 
 @pytest.mark.parametrize(

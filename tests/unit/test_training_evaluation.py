@@ -477,6 +477,13 @@ def test_people_of_the_training_data_are_left_out_of_the_disjoint_pairs(tmp_path
     assert result.accuracy.mean < 1
 
 
+def test_where_nobody_knows_who_was_trained_on_nothing_is_said_of_it(tmp_path: Path) -> None:
+    pack = lfw_pack(tmp_path)
+    result = evaluate_lfw(pack, perfect_embeddings(pack), d_max=2.0, trained_identities=None)
+    assert (result.shared_people, result.disjoint) == (None, None)
+    assert result.accuracy == lfw_result(pack).accuracy
+
+
 def test_the_similarity_of_a_pair_is_the_one_of_the_product(tmp_path: Path) -> None:
     """Scaling embeddings and d_max alike changes nothing; distances beyond d_max all count 0."""
     pack = lfw_pack(tmp_path)

@@ -1,6 +1,7 @@
 """From a run to a bundle: what it says, what it computes, and the commands on the way there."""
 
 import io
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,15 +19,19 @@ import training.export.parity as parity
 from benchmarks.training_pack import wave_pack
 from contract.bundle import Bundle, load_bundle, sha256_of
 from contract.errors import ManifestError
+from contract.fitting import Fit
+from contract.manifest import Origin
 from contract.torchscript import load_torchscript
 from training.checkpoint import MODEL_NAME, CheckpointError, save_checkpoint
 from training.cli import main
 from training.config import OptimizerConfig, TrainConfig
 from training.data.pack import Pack, PackError, open_pack
 from training.data.sampler import BatchConfig
+from training.distill.targets import TeacherError
 from training.export.card import Card
 from training.export.parity import ParityError, check_parity, parity_devices
 from training.export.trained import export_bundle
+from training.losses.config import LossConfig
 from training.models.config import ModelConfig
 from training.models.embedding_net import EmbeddingNet
 from training.recipes import RECIPES
@@ -37,7 +42,7 @@ Pixels = npt.NDArray[np.uint8]
 SIDE = 48
 CARD = Card(
     name="tiny-waves", version="1.2.3", description="Patterns.", license="MIT",
-    terms="made up", remark="no person",
+    terms="made up", remark="no person", limits=("people", "anything but waves"),
 )  # fmt: skip
 
 
@@ -78,6 +83,7 @@ def export_arguments(root: Path, out: Path, **changes: str) -> list[str]:
         "license": CARD.license, "terms": CARD.terms, "remark": CARD.remark, **changes,
     }  # fmt: skip
     words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    words += [word for limit in CARD.limits for word in ("--limit", limit)]
     pack = [] if "pack" in changes else ["--pack", str(root / "pack")]
     return ["export", str(root / "run"), *pack, "--out", str(out), *words]
 
@@ -131,14 +137,16 @@ def saved_run(run: Path, pack: Pack, model: ModelConfig, **changes: Any) -> Embe
 def test_the_manifest_says_what_was_trained(bundle: Bundle) -> None:
     manifest = bundle.manifest
     assert (manifest.name, manifest.version, manifest.license) == ("tiny-waves", "1.2.3", "MIT")
-    assert manifest.format_version == 2
+    assert manifest.format_version == 3
     assert manifest.model.weights_dtype == "float16"
     assert manifest.embedding.model_dump() == {
         "size": 16, "space": "l2", "scale": 1.5, "d_max": 3.0,
     }  # fmt: skip
     assert manifest.input.model_dump() == {
-        "width": SIDE, "height": SIDE, "color_order": "RGB", "alignment": "none",
+        "width": SIDE, "height": SIDE, "color_order": "RGB", "alignment": "none", "fit": "pad",
     }  # fmt: skip
+    assert manifest.limits == ["people", "anything but waves"]
+    assert manifest.origin == Origin(loss="L_exp (overlap 0) + L_class", starting_points=[])
     (data,) = manifest.training_data
     assert (data.name, data.terms, data.remark) == ("waves", "made up", "no person")
     assert (data.identities, data.images) == (11, 66)  # one of twelve is held out
@@ -152,6 +160,43 @@ def test_aligned_faces_are_said_to_be_aligned(tmp_path: Path) -> None:
     bundle = export_bundle(tmp_path / "run", pack, tmp_path / "out", CARD).bundle
     spec = bundle.manifest.input
     assert (spec.width, spec.height, spec.alignment) == (112, 112, "five_point_112")
+    assert spec.fit is None
+
+
+@pytest.mark.parametrize(("made_by", "stated"), [(None, "pad"), ("crop", "crop"), ("pad", "pad")])
+def test_whole_images_state_the_fit_of_their_pack(
+    root: Path, tmp_path: Path, made_by: Fit | None, stated: Fit
+) -> None:
+    """Images that were taken as they are come out of every fit unchanged."""
+    pack = open_pack(root / "pack")
+    pack = replace(pack, index=replace(pack.index, fit=made_by))
+    bundle = export_bundle(root / "run", pack, tmp_path / "out", CARD).bundle
+    assert bundle.manifest.input.fit == stated
+
+
+def test_a_student_names_its_first_weights_and_its_teacher(root: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(root / "pack", tmp_path / "pack")
+    note = {"name": "tutor", "version": "3.2.1", "license": "CC0", "flips": True}
+    (copy / "teacher.json").write_text(json.dumps(note))
+    pack = open_pack(copy)
+    model = replace(tiny().model, pretrained="imagenet", width=64, pool="average")
+    saved_run(tmp_path / "run", pack, model, loss=LossConfig(c_distill=2.0))
+    origin = export_bundle(tmp_path / "run", pack, tmp_path / "out", CARD).bundle.manifest.origin
+    assert origin is not None
+    assert origin.loss == "L_exp (overlap 0) + L_class + 2 L_distill"
+    weights, teacher = origin.starting_points
+    assert (weights.role, "ImageNet" in weights.name) == ("starting_weights", True)
+    assert (teacher.role, teacher.name, teacher.license) == ("teacher", "tutor 3.2.1", "CC0")
+    assert "mirrored" in teacher.remark
+
+
+def test_a_student_whose_teacher_is_not_known_is_not_exported(
+    root: Path, pack: Pack, tmp_path: Path
+) -> None:
+    saved_run(tmp_path / "run", pack, tiny().model, loss=LossConfig(c_distill=1.0))
+    with pytest.raises(TeacherError, match=r"teacher\.json does not say whose targets"):
+        export_bundle(tmp_path / "run", pack, tmp_path / "out", CARD)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("space", "d_max"), [("unit_bounce", 3.0), ("none", 7.5)])
@@ -327,10 +372,15 @@ def test_a_bundle_that_fails_parity_is_not_written(
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"name": "Tiny Waves", "version": "1"}, r"name: .*; version: "), ({"terms": ""}, "terms: ")],
+    [
+        ({"name": "Tiny Waves", "version": "1"}, r"name: .*; version: "),
+        ({"terms": ""}, "terms: "),
+        ({"limits": ()}, "at least one of limits"),
+        ({"limits": ("x", "")}, r"limits\.1: "),
+    ],
 )
 def test_a_card_that_no_manifest_can_state_writes_nothing(
-    root: Path, pack: Pack, tmp_path: Path, changes: dict[str, str], words: str
+    root: Path, pack: Pack, tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ManifestError, match=words):
         export_bundle(root / "run", pack, tmp_path / "out", replace(CARD, **changes))
@@ -418,11 +468,18 @@ REFUSED: dict[str, tuple[Arguments, str]] = {
         lambda r, t: ["prepare", str(t), "--out", str(t / "o"), "--aligned"], "holds no",
     ),
     "teach no pack": (
-        lambda r, t: ["teach", str(t), "--onnx", str(t / "no.onnx")], "not a pack",
+        lambda r, t: ["teach", str(t), "--teacher", str(r / "bundle")], "not a pack",
     ),
-    "teach by no network": (
-        lambda r, t: ["teach", str(r / "pack"), "--onnx", str(r / "pack" / "index.json")],
-        "not an ONNX network",
+    "teach by no bundle": (
+        lambda r, t: ["teach", str(r / "pack"), "--teacher", str(t), "--flips"], "manifest.json",
+    ),
+    "distill by no bundle": (
+        lambda r, t: ["distill", str(r / "pack"), "--teacher", str(t), "--run", str(t / "run"),
+                      "--recipe", "tiny", "--set", "loss.c_distill=1"], "manifest.json",
+    ),
+    "distill without a loss for it": (
+        lambda r, t: ["distill", str(r / "pack"), "--teacher", str(r / "bundle"),
+                      "--run", str(t / "run"), "--recipe", "tiny"], "no loss.c_distill above 0",
     ),
     "train on no pack": (
         lambda r, t: ["train", str(t), "--run", str(t / "run"), "--recipe", "tiny"], "not a pack",
@@ -478,7 +535,9 @@ def test_bad_input_ends_with_one_and_one_line_of_words(
 
 @pytest.mark.parametrize(
     "arguments", [[], ["unknown"], ["train"], ["train", "x", "--run", "y", "--recipe", "z"],
-                  ["import", "x"], ["inspect"]],
+                  ["teach", "x"], ["distill", "x", "--teacher", "y"],
+                  ["import", "x"], ["inspect"], ["inspect", "b", "--json", "--markdown"],
+                  export_arguments(Path("r"), Path("o"))[:-2 * len(CARD.limits)]],
 )  # fmt: skip
 def test_unknown_words_are_answered_by_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]

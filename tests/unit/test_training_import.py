@@ -15,17 +15,26 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+import torchvision
 from facenet_pytorch import InceptionResnetV1
 from torch import Tensor, nn
 
 import training.export.parity
+import training.export.writer
 from contract.bundle import Bundle, load_bundle
 from contract.errors import ManifestError
 from contract.manifest import InputSpec
 from contract.torchscript import load_torchscript
 from training.cli import main
+from training.data.pack import Alignment, Pack, PackError, PackIndex, open_pack, write_pack
 from training.export.card import WeightsDtype
-from training.export.imported import SOURCES, Source, import_bundle, made_up_crops
+from training.export.imported import (
+    SOURCES,
+    Source,
+    averaged_features,
+    import_bundle,
+    made_up_crops,
+)
 from training.models.config import ModelConfig
 from training.models.embedding_net import EmbeddingNet
 
@@ -128,6 +137,10 @@ def test_the_manifest_says_what_the_weights_are(bundle: Bundle) -> None:
     assert "research use only" in data.terms
     assert (data.identities, data.images) == (8631, 3_141_890)
     assert "not stated" in data.remark
+    assert m.origin is not None
+    assert m.origin.loss == "softmax cross entropy (facenet-pytorch's authors)"
+    assert m.origin.starting_points == []
+    assert m.limits == list(SOURCES[NAME].card.limits)
     assert (m.metrics, m.default_threshold, m.calibration) == ([], None, None)
 
 
@@ -146,6 +159,61 @@ def test_a_further_source_is_one_more_entry(tmp_path: Path) -> None:
     assert exported.parity == {"cpu": pytest.approx(0.0, abs=1e-6)}
     crops = torch.from_numpy(textures(3, 112))
     assert torch.allclose(load_torchscript(exported.bundle)(crops), Flat()(crops), atol=1e-6)
+
+
+def test_what_a_source_does_not_say_of_its_data_is_not_made_up(tmp_path: Path) -> None:
+    source = replace(SOURCES[NAME], load=Flat, learned=None)
+    assert import_bundle(source, tmp_path / "flat", source.card).bundle.manifest.training_data == []
+    assert SOURCES["sface"].learned is None
+
+
+def packed(root: Path, side: int, alignment: Alignment = "five_point_112") -> Pack:
+    index = PackIndex(
+        source="waves",
+        alignment=alignment,
+        identities=("one",),
+        paths=tuple(f"one/{i}.png" for i in range(300)),
+        labels=(0,) * 300,
+        splits=("train",) * 300,
+        unused=(),
+    )
+    write_pack(root, index, textures(300, side))
+    return open_pack(root)
+
+
+def test_parity_is_checked_on_the_crops_of_a_pack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Pixels] = []
+
+    def noted(net: nn.Module, bundle: Bundle, crops: Pixels) -> dict[str, float]:
+        seen.append(crops)
+        return {"cpu": 0.0}
+
+    monkeypatch.setattr(training.export.writer, "check_parity", noted)
+    pack = packed(tmp_path / "pack", 112)
+    source = replace(SOURCES[NAME], load=Flat)
+    import_bundle(source, tmp_path / "out", source.card, pack=pack)
+    assert np.array_equal(seen[0], pack.images[:256])
+    with pytest.raises(PackError, match=r"64x64, alignment none; .* takes 112x112"):
+        import_bundle(
+            source, tmp_path / "out", source.card, pack=packed(tmp_path / "small", 64, "none")
+        )
+
+
+@torch.no_grad()
+def test_averaged_features_are_torchvisions_without_a_head() -> None:
+    config = ModelConfig(backbone="mobilenet_v2", embedding_size=1280, pool="average")
+    torch.manual_seed(2)
+    net = averaged_features(config).eval()
+    oracle = torchvision.models.mobilenet_v2(weights=None).eval()
+    names = {f"features.{name}": name for name in oracle.features.state_dict()}
+    state = net.backbone.state_dict()
+    oracle.features.load_state_dict({names[name]: value for name, value in state.items()})
+    crops = torch.from_numpy(textures(2, 64))
+    pixels = crops.permute(0, 3, 1, 2).float() / 127.5 - 1
+    expected = nn.functional.normalize(oracle.features(pixels).mean(dim=(2, 3)), dim=1)
+    assert torch.allclose(net(crops), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +252,9 @@ def test_the_card_can_be_given_and_parity_is_told(
     assert (data.terms, data.remark) == ("asked and granted", "")
     assert manifest.model.weights_dtype == "float32"
     assert manifest.license == SOURCES[NAME].card.license
+    assert manifest.limits == list(SOURCES[NAME].card.limits)
+    assert main([*words, "--limit", "cats", "--limit", "dogs"]) == 0
+    assert load_bundle(out).manifest.limits == ["cats", "dogs"]
 
 
 def test_a_card_that_no_manifest_can_state_writes_nothing(tmp_path: Path) -> None:

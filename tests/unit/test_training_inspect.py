@@ -1,6 +1,7 @@
 """The model card: everything that a manifest states, for people and for programs."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,13 @@ import torch
 
 from benchmarks.training_pack import wave_pack
 from contract.bundle import load_bundle, write_manifest
-from contract.manifest import Calibration, DefaultThreshold, Manifest, Metric
+from contract.manifest import (
+    Calibration,
+    DefaultThreshold,
+    Metric,
+    Origin,
+    StartingPoint,
+)
 from training.checkpoint import MODEL_NAME, save_checkpoint
 from training.cli import main
 from training.config import TrainConfig
@@ -24,6 +31,7 @@ MODEL = ModelConfig(width=4, side_px=32, embedding_size=8, space="unit_range", s
 CARD = Card(
     name="waves", version="1.2.3", description="Waves of many colours, told apart.",
     license="MIT-0 for the weights", terms="made of numbers", remark="no person in them",
+    limits=("People | crowds", "Anything that is\nno wave"),
 )  # fmt: skip
 METRIC = Metric(
     name="held_out_accuracy", value=0.9876543, data="test split of waves",
@@ -74,7 +82,7 @@ def measured(plain: Path, tmp_path: Path) -> Path:
         "default_threshold": THRESHOLD,
         "calibration": Calibration.model_validate_json(json.dumps(CALIBRATION)),
     }
-    write_manifest(bundle.root, Manifest.model_validate(dict(bundle.manifest) | figures))
+    write_manifest(bundle.root, bundle.manifest.replaced(**figures))
     return bundle.root
 
 
@@ -108,7 +116,10 @@ def test_the_card_says_what_the_bundle_is(plain: Path, shown: Shown) -> None:
         "model model.ts: torchscript, weights stored as float32, "
         f"{megabytes:.2f} MB, {parameters:,} parameters",
         "embedding 8 numbers, space unit_range, scale 1.25, d_max 2.5",
-        "input 32x32 pixels RGB, alignment none",
+        "not fit for People | crowds",
+        "not fit for Anything that is no wave",
+        "input 32x32 pixels RGB, alignment none, whole images by pad",
+        "loss L_exp (overlap 0) + L_class",
         f"contract id {bundle.manifest.contract.id}",
         f"sha256 model.ts {bundle.sha256} (verified)",
         "training data waves: 8 images of 2 identities",
@@ -183,6 +194,103 @@ def test_json_is_the_manifest_and_what_follows_from_the_files(measured: Path, sh
     }
 
 
+def section(page: str, title: str) -> list[str]:
+    """The lines between a heading and the next one."""
+    (found,) = [part for part in page.split("\n## ") if part.startswith(f"{title}\n")]
+    return found.strip().splitlines()[2:]
+
+
+def cells(line: str) -> list[str]:
+    """Of a row of a table, as a reader of Markdown finds them."""
+    assert line.startswith("| ")
+    assert line.endswith(" |")
+    found = re.split(r"(?<!\\)\|", line)[1:-1]
+    return [cell.strip().replace(r"\|", "|") for cell in found]
+
+
+def test_markdown_says_what_the_bundle_is(plain: Path, shown: Shown) -> None:
+    page = shown(plain, "--markdown")
+    assert page.splitlines()[:3] == ["# waves 1.2.3", "", "Waves of many colours, told apart."]
+    assert "**Licence of the weights:** MIT-0 for the weights\n" in page
+    assert section(page, "Not fit for") == ["- People | crowds", "- Anything that is no wave"]
+    facts = dict(cells(line) for line in section(page, "Network"))
+    assert facts["sha256"] == f"`{load_bundle(plain).sha256}`"
+    assert facts["input"] == "32x32 pixels RGB, alignment `none`, whole images by `pad`"
+    assert facts["contract id"] == f"`{load_bundle(plain).manifest.contract.id}`"
+    assert section(page, "Origin") == [
+        "- Loss: L_exp (overlap 0) + L_class", "- Starting weights, teacher: none",
+    ]  # fmt: skip
+    assert section(page, "Training data") == [
+        "- **waves**: 8 images of 2 identities. Terms: made of numbers. no person in them"
+    ]
+    assert section(page, "Figures")[0].startswith("None: ")
+    assert section(page, "Default threshold") == ["None: every request has to name one."]
+    assert section(page, "Calibration") == ["None."]
+    assert str(plain) not in page
+
+
+def test_markdown_says_what_others_had_trained(plain: Path, tmp_path: Path, shown: Shown) -> None:
+    bundle = load_bundle(shutil.copytree(plain, tmp_path / "bundle"))
+    points = [
+        StartingPoint(role="starting_weights", name="w", license="MIT", remark="of 1 picture"),
+        StartingPoint(role="teacher", name="t 1.0.0", license="CC0"),
+    ]
+    origin = Origin(loss="L_distill", starting_points=points)
+    write_manifest(bundle.root, bundle.manifest.replaced(origin=origin))
+    assert section(shown(bundle.root, "--markdown"), "Origin") == [
+        "- Loss: L_distill",
+        "- Starting weights: w (of 1 picture). Licence: MIT",
+        "- Teacher: t 1.0.0. Licence: CC0",
+    ]
+    text = words_of(shown(bundle.root))
+    assert "loss L_distill starting weights w; licence: MIT remark of 1 picture teacher t" in text
+
+
+def test_markdown_has_the_figures_and_the_calibration_as_tables(
+    measured: Path, shown: Shown
+) -> None:
+    bundle = load_bundle(measured)
+    other = METRIC.model_copy(update={"name": "a|b", "command": "another"})
+    metrics = [METRIC, other, METRIC.model_copy(update={"name": "c"})]
+    write_manifest(measured, bundle.manifest.replaced(metrics=metrics))
+    page = shown(measured, "--markdown")
+    figures = section(page, "Figures")
+    told = ["0.987654", METRIC.data, METRIC.protocol]
+    assert [cells(line) for line in figures[:5]] == [
+        ["figure", "value", "data", "protocol", "command"],
+        ["---"] * 5,
+        ["`held_out_accuracy`", *told, "1"],
+        ["`a|b`", *told, "2"],
+        ["`c`", *told, "1"],
+    ]
+    assert figures[5:] == [
+        "", "Commands:", "", "1. `oneglance-train evaluate b --run r`", "2. `another`",
+    ]  # fmt: skip
+    assert section(page, "Default threshold") == [
+        "Similarity >= 0.7346: FPIR 1.00% of 5,678 searches in a gallery of 1,234 subjects "
+        "(waves held out)."
+    ]
+    calibration = section(page, "Calibration")
+    assert "strangers of waves" in calibration[0]
+    head, _, *rows = [cells(line) for line in calibration[2:6]]
+    assert head[:4] == ["N", "target FPIR", "threshold", "FPIR seen (upper 95 %)"]
+    seen = ["0.003", "0.8125", "0.0029 (0.0045)", "0.125 (0.100 to 0.150)", "21,605"]
+    assert rows == [["100", *seen], ["1,000", *seen]]
+    assert calibration[6:] == [
+        "", "Not supported by the data:", "",
+        "- N = 100, FPIR 0.001: too few strangers", "- N = 1,000, FPIR 0.001: too few strangers",
+    ]  # fmt: skip
+
+
+def test_a_point_of_too_few_mated_subjects_has_no_rate(measured: Path, shown: Shown) -> None:
+    values = json.loads((measured / "manifest.json").read_text())
+    for gallery in values["calibration"]["galleries"]:
+        gallery["points"][0]["fnir"], gallery["unsupported"] = None, []
+    (measured / "manifest.json").write_text(json.dumps(values))
+    calibration = section(shown(measured, "--markdown"), "Calibration")
+    assert [cells(line)[4] for line in calibration[4:]] == ["too few mated subjects"] * 2
+
+
 def test_a_changed_file_is_not_shown_at_all(
     measured: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +300,18 @@ def test_a_changed_file_is_not_shown_at_all(
     out, err = capsys.readouterr()
     assert out == ""
     assert "model.ts has sha256" in err
+
+
+def test_an_older_manifest_says_that_it_does_not_say(measured: Path, shown: Shown) -> None:
+    values = json.loads((measured / "manifest.json").read_text())
+    del values["origin"], values["limits"], values["input"]["fit"]
+    values["format_version"] = 2
+    (measured / "manifest.json").write_text(json.dumps(values))
+    page = shown(measured, "--markdown")
+    said = ["Not stated: manifests of format version 2 do not say it."]
+    assert section(page, "Not fit for") == section(page, "Origin") == said
+    assert dict(cells(line) for line in section(page, "Network"))["input"].endswith("`none`")
+    assert "loss" not in shown(measured)
 
 
 def test_the_shipped_bundle_can_be_inspected(shown: Shown) -> None:

@@ -1,18 +1,11 @@
-"""Embedding networks: every backbone, head and space, and weights that others trained.
-
-No download: files of pretrained weights are made up, and lie where the publishers' own loaders
-look for them.
-"""
+"""Embedding networks: every backbone, head and space."""
 
 import math
 import re
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
-import facenet_pytorch.models.utils.download
 import numpy as np
 import pytest
 import torch
@@ -24,13 +17,14 @@ from training.models.backbones import feature_map, make_backbone
 from training.models.config import Initialisation, ModelConfig
 from training.models.embedding_net import EmbeddingNet
 from training.models.head import Maxout, initialise
-from training.models.pretrained import PretrainedError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = ModelConfig(width=4, side_px=32, embedding_size=8, dropout=0.0)
 VGGFACE2 = ModelConfig(
     backbone="inception_resnet_v1", pretrained="vggface2", embedding_size=512, pool="average"
 )
+SFACE = ModelConfig(backbone="sface", pretrained="sface")
+DLIB = ModelConfig(backbone="dlib_resnet", pretrained="dlib", keep_statistics=True)
 
 
 def crops(count: int, side: int, seed: int = 0) -> Tensor:
@@ -105,10 +99,14 @@ FORMS += [
 ]
 FORMS += [
     (ModelConfig(backbone=name, side_px=side), side)
-    for name, sides in (("densenet161", (29, 32, 61, 112)), ("inception_resnet_v1", (75, 112, 160)))
+    for name, sides in (
+        ("densenet161", (29, 32, 61, 112)), ("inception_resnet_v1", (75, 112, 160)),
+        ("mobilenet_v2", (8, 32, 33, 112)), ("sface", (8, 31, 33, 112)),
+        ("dlib_resnet", (55, 58, 59, 62, 63, 100, 112, 150)),
+    )
     for side in sides
-]
-FORMS += [(VGGFACE2, 112), (replace(VGGFACE2, side_px=160), 160)]
+]  # fmt: skip
+FORMS += [(VGGFACE2, 112), (replace(VGGFACE2, side_px=160), 160), (SFACE, 112), (DLIB, 112)]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +120,9 @@ def test_the_feature_map_is_as_large_as_it_is_said_to_be(config: ModelConfig, si
     assert found == (1, channels, last, last)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "densenet161"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet34", "resnet50", "densenet161", "mobilenet_v2"]
+)
 def test_a_whole_backbone_has_the_parameters_of_torchvisions(name: str) -> None:
     stem = {"stem": "imagenet"} if name.startswith("resnet") else {}
     with torch.device("meta"):
@@ -148,6 +148,10 @@ SCRIPTED = {
     "densenet161": ModelConfig(backbone="densenet161", side_px=32, activation="tanh", maxout=2),
     "inception_resnet_v1": ModelConfig(backbone="inception_resnet_v1", side_px=75, maxout=2,
                                        activation="tanh", pool="average", embedding_size=512),
+    "mobilenet_v2": ModelConfig(backbone="mobilenet_v2", side_px=32, activation="tanh", maxout=2),
+    "sface": ModelConfig(backbone="sface", side_px=32, activation="tanh", maxout=2),
+    "dlib_resnet": ModelConfig(backbone="dlib_resnet", side_px=64, activation="tanh", maxout=2),
+    "dlib's chip": replace(DLIB, maxout=2, pool="average", activation="tanh", dropout=0.0),
 }  # fmt: skip
 
 
@@ -353,6 +357,10 @@ def test_dropout_and_pooling_are_where_the_config_puts_them() -> None:
 
 # --- configs that mean nothing ---
 
+WHOLE_SFACE: dict[str, Any] = {"backbone": "sface", "pretrained": "sface"}
+WHOLE_DLIB: dict[str, Any] = {
+    "backbone": "dlib_resnet", "pretrained": "dlib", "keep_statistics": True,
+}  # fmt: skip
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown backbone": ({"backbone": "vgg16"}, "backbone must be one of resnet18"),
     "unknown init": ({"init": "zeros"}, "init must be one of"),
@@ -372,6 +380,43 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"backbone": "inception_resnet_v1", "pretrained": "imagenet"}, "none or vggface2"),
     "pretrained of another width": (
         {"pretrained": "imagenet", "width": 32}, "the weights of imagenet have 64 channels"),
+    "sface for resnet18": (
+        {"pretrained": "sface"}, "no weights 'sface' for resnet18: pretrained must be none or"),
+    "imagenet for sface": (
+        {"backbone": "sface", "pretrained": "imagenet"}, "for sface: pretrained must be none or"),
+    "sface for dlib's": (
+        {"backbone": "dlib_resnet", "pretrained": "sface"}, "pretrained must be none or dlib."),
+    "vggface2 for mobilenet_v2": (
+        {"backbone": "mobilenet_v2", "pretrained": "vggface2"}, "must be none or imagenet."),
+    "width of mobilenet_v2": (
+        {"backbone": "mobilenet_v2", "width": 32}, "Leave width at 64, mobilenet_v2 has one form"),
+    "stem of sface": (
+        {"backbone": "sface", "stem": "imagenet"}, "Leave stem at 'small', sface has one form"),
+    "stride of dlib_resnet": (
+        {"backbone": "dlib_resnet", "stem_stride": 4}, "Leave stem_stride at 2, dlib_resnet has"),
+    "another crop for sface": (
+        {**WHOLE_SFACE, "side_px": 96}, "Leave side_px at 112, sface looks at faces at the five"),
+    "another crop for dlib": (
+        {**WHOLE_DLIB, "side_px": 150}, "Leave side_px at 112, dlib looks at faces at the five"),
+    "another size of sface": (
+        {**WHOLE_SFACE, "embedding_size": 64}, "Leave embedding_size at 128, SFace's own head"),
+    "average in sface's head": (
+        {**WHOLE_SFACE, "pool": "average"},
+        "pool must be places with pretrained 'sface' and embedding_size 128: its own head"),
+    "maxout in sface's head": (
+        {**WHOLE_SFACE, "maxout": 2}, "Leave maxout at 1, the head of pretrained 'sface' is kept"),
+    "init of sface's head": (
+        {**WHOLE_SFACE, "init": "normal"}, "Leave init at 'xavier_uniform', the head of pretrai"),
+    "statistics of each batch for dlib": (
+        {**WHOLE_DLIB, "keep_statistics": False}, "keep_statistics must be true with pretrained"),
+    "statistics of nothing": (
+        {"keep_statistics": True}, "Leave keep_statistics at False, there are no pretrained"),
+    "statistics behind a fresh stem": (
+        {"pretrained": "imagenet", "keep_statistics": True},
+        "Leave keep_statistics at False, the stem 'small' is fresh"),
+    "small crops for dlib_resnet": (
+        {"backbone": "dlib_resnet", "side_px": 54}, "side_px of dlib_resnet must be in 55..1024"),
+    "tiny crops for sface": ({"backbone": "sface", "side_px": 7}, "of sface must be in 8..1024"),
     "small crops for densenet161": (
         {"backbone": "densenet161", "side_px": 28}, "side_px of densenet161 must be in 29..1024"),
     "small crops for inception": (
@@ -408,132 +453,9 @@ def test_another_size_takes_a_new_head_on_the_pretrained_backbone() -> None:
     assert VGGFACE2.has_own_head
 
 
-# --- weights of ImageNet ---
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of torch's hub, and no network."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise URLError("no network in tests")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "urlopen", refuse)
-    monkeypatch.setattr(facenet_pytorch.models.utils.download, "urlopen", refuse)
-    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "checkpoints").mkdir()
-    return tmp_path
-
-
-def random_state(whole: nn.Module) -> dict[str, Tensor]:
-    """A state in which every tensor differs from a fresh network's."""
-    generator = torch.Generator().manual_seed(5)
-    state = whole.state_dict()
-    for name, value in state.items():
-        if value.is_floating_point():
-            noise = torch.rand(value.shape, generator=generator)
-            is_weight = name.endswith("weight") and value.ndim > 1
-            state[name] = (noise - 0.5) / value[0].numel() ** 0.5 if is_weight else noise + 0.5
-    return state
-
-
-def pixels_for(images: Tensor, weights: Any) -> Tensor:
-    """What torchvision's own preset makes of crops that need no resizing."""
-    preset = weights.transforms()
-    shares = images.permute(0, 3, 1, 2).double() / 255
-    mean, deviation = torch.tensor(preset.mean).double(), torch.tensor(preset.std).double()
-    return (shares - mean[:, None, None]) / deviation[:, None, None]
-
-
-@torch.no_grad()
-def test_resnet18_takes_imagenets_weights_stem_and_pixels(cache: Path) -> None:
-    whole = torchvision.models.resnet18(weights=None)
-    whole.load_state_dict(random_state(whole))
-    torch.save(whole.state_dict(), cache / "hub" / "checkpoints" / "resnet18-f37072fd.pth")
-    config = ModelConfig(pretrained="imagenet", stem="imagenet", side_px=64, pool="average")
-    net, images = made(config).double(), crops(3, 64)
-    seen: list[Tensor] = []
-    net.backbone.register_forward_hook(lambda _module, _input, output: seen.append(output))
-    net(images)
-    whole.double().eval()
-    weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1
-    hidden = whole.maxpool(whole.relu(whole.bn1(whole.conv1(pixels_for(images, weights)))))
-    expected = whole.layer4(whole.layer3(whole.layer2(whole.layer1(hidden))))
-    assert expected.std() > 0.01
-    assert torch.allclose(seen[0], expected, rtol=1e-5, atol=1e-6)
-
-
-def test_with_the_small_stem_imagenets_stem_is_left_out(cache: Path) -> None:
-    whole = torchvision.models.resnet18(weights=None)
-    state = random_state(whole)
-    torch.save(state, cache / "hub" / "checkpoints" / "resnet18-f37072fd.pth")
-    config = ModelConfig(pretrained="imagenet", side_px=32)
-    net, fresh = made(config), made(replace(config, pretrained="none"))
-    ours = net.backbone.state_dict()
-    stem = {name for name in ours if name.startswith(("conv1.", "bn1."))}
-    assert len(stem) == 6
-    for name, value in ours.items():
-        expected = fresh.backbone.state_dict()[name] if name in stem else state[name]
-        assert torch.equal(value, expected), name
-    for name, value in net.head.state_dict().items():
-        assert torch.equal(value, fresh.head.state_dict()[name]), name
-
-
-@torch.no_grad()
-def test_densenet161_takes_the_old_names_of_its_published_file(cache: Path) -> None:
-    whole = torchvision.models.densenet161(weights=None)
-    state = random_state(whole)
-    # As published: features.denseblock1.denselayer1.norm.1.weight, without the dot today.
-    old = {
-        "".join([n.rpartition(k)[0], k, ".", n.rpartition(k)[2]])
-        if "denselayer" in n and (k := next(w for w in ("norm", "conv") if f".{w}" in n)) else n: v
-        for n, v in state.items() if not n.endswith("num_batches_tracked")
-    }  # fmt: skip
-    assert "features.denseblock1.denselayer1.norm.1.weight" in old
-    torch.save(old, cache / "hub" / "checkpoints" / "densenet161-8d451a50.pth")
-    net = made(ModelConfig(backbone="densenet161", pretrained="imagenet", side_px=32))
-    images, weights = crops(1, 32), torchvision.models.DenseNet161_Weights.IMAGENET1K_V1
-    whole.load_state_dict(state)
-    expected = whole.eval().features(pixels_for(images, weights).float()).clamp_min(0)
-    pixels = images.permute(0, 3, 1, 2) / 127.5 - 1
-    found = net.backbone(pixels * net.pixel_gain + net.pixel_shift)
-    assert expected.std() > 0.01
-    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
-
-
-# --- weights that cannot be had ---
-
-PUBLISHED: dict[str, tuple[ModelConfig, str]] = {
-    "resnet18": (ModelConfig(pretrained="imagenet"), "hub/checkpoints/resnet18-f37072fd.pth"),
-    "vggface2": (VGGFACE2, "checkpoints/20180402-114759-vggface2.pt"),
-}
-
-
-@pytest.mark.parametrize(("config", "file"), PUBLISHED.values(), ids=list(PUBLISHED))
-def test_without_a_network_the_words_say_which_file_goes_where(
-    config: ModelConfig, file: str, cache: Path
-) -> None:
-    with pytest.raises(PretrainedError, match="no network in tests") as caught:
-        EmbeddingNet(config)
-    words = str(caught.value)
-    assert f"put it here as {cache / file}" in words
-    assert "Download https://" in words
-    assert words.count(Path(file).name) == 2
-    assert "TORCH_HOME" in words
-    EmbeddingNet(config, load_weights=False)  # whoever has a state of their own needs no file
-
-
-@pytest.mark.parametrize("damage", ["no weights", "other weights", "a list"])
-@pytest.mark.parametrize("name", ["resnet18", "vggface2"])
-def test_a_file_of_other_weights_is_named(name: str, damage: str, cache: Path) -> None:
-    config, file = PUBLISHED[name]
-    if damage == "no weights":
-        (cache / file).write_bytes(b"not found\n")
-    else:
-        torch.save(
-            {"conv1.weight": torch.zeros(3)} if damage == "other weights" else [1], cache / file
-        )
-    with pytest.raises(PretrainedError, match="remove it") as caught:
-        EmbeddingNet(config)
-    assert str(cache / file) in str(caught.value)
+def test_sfaces_head_is_kept_and_dlibs_is_new() -> None:
+    assert SFACE.has_own_head
+    assert replace(SFACE, keep_statistics=True).has_own_head
+    assert not ModelConfig(backbone="sface").has_own_head
+    assert not DLIB.has_own_head
+    assert not replace(DLIB, embedding_size=512, pool="average", maxout=2).has_own_head

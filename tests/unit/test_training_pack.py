@@ -77,7 +77,7 @@ def test_a_pack_that_was_stopped_while_it_replaced_another_is_refused(
 
 
 @pytest.mark.parametrize(
-    "change", [{"format_version": 1}, {"format_version": 3}, {"surprise": 1}, {"labels": None}]
+    "change", [{"format_version": 2}, {"format_version": 4}, {"surprise": 1}, {"labels": None}]
 )
 def test_a_pack_of_another_version_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     small_pack(tmp_path)
@@ -101,11 +101,15 @@ def change_index(root: Path, **values: Any) -> None:
     (root / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-def test_a_pack_of_the_first_version_says_what_to_do(tmp_path: Path) -> None:
-    """It had no splits, and is otherwise the same."""
+@pytest.mark.parametrize(("version", "unknown"), [(1, ("splits", "fit")), (2, ("fit",))])
+def test_a_pack_of_an_older_version_says_what_to_do(
+    tmp_path: Path, version: int, unknown: tuple[str, ...]
+) -> None:
+    """The first had no splits, neither had a fit, and both are otherwise the same."""
     small_pack(tmp_path)
-    values = json.loads((tmp_path / "index.json").read_text()) | {"format_version": 1}
-    del values["splits"]
+    values = json.loads((tmp_path / "index.json").read_text()) | {"format_version": version}
+    for name in unknown:
+        del values[name]
     (tmp_path / "index.json").write_text(json.dumps(values))
     with pytest.raises(PackError, match="another version: run `oneglance-train prepare` again"):
         open_pack(tmp_path)
@@ -121,6 +125,9 @@ def test_a_pack_of_the_first_version_says_what_to_do(tmp_path: Path) -> None:
         ({"labels": [0, True]}, "labels"),
         ({"splits": ["train", "val"]}, "splits"),
         ({"alignment": "five_points"}, "alignment"),
+        ({"fit": "pad"}, "fit"),
+        ({"alignment": "none", "fit": "squeeze"}, "fit"),
+        ({"alignment": "none", "fit": ""}, "fit"),
         ({"splits": ["train"]}, "incomplete"),
         ({"labels": [0]}, "incomplete"),
         ({"labels": 3}, "broken index"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from training.data.pack import Pack, PackError, PackIndex
+from training.evaluation import embed as embed_module
 from training.evaluation.closed_set import (
     class_centres,
     closed_set,
@@ -21,7 +22,7 @@ from training.evaluation.closed_set import (
 )
 from training.evaluation.embed import embed_images
 from training.evaluation.open_set import TooFewError
-from training.evaluation.roles import roles_of
+from training.evaluation.roles import imported_roles, roles_of
 from training.evaluation.zero_shot import rank_probes
 
 CHECKED = settings(derandomize=True, database=None, max_examples=100, deadline=None)
@@ -194,6 +195,16 @@ def test_another_pack_than_the_run_was_trained_on_is_refused(trained: set[str]) 
         roles_of(pack_of([("a", "train"), ("b", "train")]), trained)
 
 
+def test_an_imported_network_has_seen_nobody_of_either_split() -> None:
+    pack = pack_of([("a", "train"), ("a", "test"), ("b", "train")])
+    roles = imported_roles(pack, {"yours"})
+    assert roles.imported
+    assert (roles.trained.tolist(), roles.probes.tolist()) == ([], [])
+    assert roles.unseen.tolist() == [0, 1, 2]
+    with pytest.raises(PackError, match="trained on mine"):
+        imported_roles(pack, {"yours", "mine"})
+
+
 # --- both closed-set protocols of a model and a pack ---
 
 
@@ -235,6 +246,25 @@ def test_rows_are_embedded_in_their_order_and_batches() -> None:
     assert everything[:, 0].tolist() == list(range(7))
     with pytest.raises(ValueError, match="no images to embed"):
         embed_images(model, pack.images, rows=rows[:0], progress=False)
+
+
+# On `meta` nothing is computed: it stands for a device that is not the CPU.
+@pytest.mark.parametrize(("device", "pieces"), [("cpu", [3, 3, 2, 3, 1]), ("meta", [8, 4])])
+def test_batches_are_cut_in_pieces_on_the_cpu_alone(
+    monkeypatch: pytest.MonkeyPatch, device: str, pieces: list[int]
+) -> None:
+    monkeypatch.setattr(embed_module, "CPU_IMAGES_AT_ONCE", 3)
+    seen = []
+
+    def model(images_BHW3: Tensor) -> Tensor:
+        assert images_BHW3.device.type == device
+        seen.append(len(images_BHW3))
+        return torch.zeros(len(images_BHW3), 2)
+
+    pack = pack_of([("a", "train")] * 12)
+    found = embed_images(model, pack.images, batch_size=8, device=device, progress=False)
+    assert seen == pieces
+    assert found.shape == (12, 2)
 
 
 # --- zero-shot ranks ---

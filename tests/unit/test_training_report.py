@@ -17,7 +17,15 @@ import torch
 import training.evaluation.calibration as calibration_module
 import training.evaluation.report as report_module
 from contract.bundle import Bundle, load_bundle, sha256_of, write_manifest
-from contract.manifest import EmbeddingSpec, Estimate, InputSpec, Manifest, ModelFile, TrainingData
+from contract.manifest import (
+    EmbeddingSpec,
+    Estimate,
+    InputSpec,
+    Manifest,
+    ModelFile,
+    Origin,
+    TrainingData,
+)
 from contract.torchscript import torchscript_deprecation_silenced
 from training.cli import main
 from training.data.pack import PAIRS_NAME, Pack, PackError, PackIndex, write_pack
@@ -214,6 +222,25 @@ def whole(bundle: Bundle, trained: Trained, tmp_path: Path) -> tuple[Report, Bun
     return report, write_report(bundle, report, "some <command>")
 
 
+def test_figures_leave_the_format_version_that_has_room_for_them(
+    whole: tuple[Report, Bundle],
+) -> None:
+    """Version 1 has no calibration; 2 lacks facts of 3 that no evaluation knows."""
+    report, bundle = whole
+    second = write_report(bundle, report, "again").manifest
+    assert (second.format_version, second.origin) == (2, None)
+    newest = second.replaced(
+        format_version=3,
+        input=InputSpec(width=SIDE, height=SIDE, color_order="RGB", alignment="none", fit="crop"),
+        origin=Origin(loss="none", starting_points=[]),
+        limits=["people"],
+        metrics=[],
+    )
+    write_manifest(bundle.root, newest)
+    third = write_report(load_bundle(bundle.root), report, "again").manifest
+    assert third == newest.replaced(metrics=second.metrics)
+
+
 def test_a_crowd_has_ranks_a_threshold_and_a_calibration(whole: tuple[Report, Bundle]) -> None:
     report, written = whole
     assert report.closed_set is None
@@ -301,6 +328,37 @@ def test_more_images_may_be_enrolled(bundle: Bundle, trained: Trained, tmp_path:
     assert "one of them with 4 images to enrol" in said
 
 
+def test_an_imported_network_has_everybody_unseen_and_says_that_nobody_knows(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    report = evaluate_bundle(bundle, None, crowd(tmp_path), lfw(tmp_path))
+    assert (report.closed_set, report.held_out_pairs) == (None, None)
+    assert "The network was imported" in report.unanswered[0]
+    assert report.ranks is not None
+    assert report.ranks.subjects == 18  # the four of `known`, too
+    assert report.open_set is not None
+    assert report.open_set.searches[-1].nonmated_subjects == 4 + 14 + 320 - 100
+    manifest = write_report(bundle, report, "c").manifest
+    unknown = "the network was imported: whether its authors trained on these people is not known"
+    assert manifest.calibration is not None
+    assert manifest.calibration.data == f"identities of crowd; {unknown}"
+    metrics = {m.name: m for m in manifest.metrics}
+    assert "lfw_accuracy_disjoint" not in metrics
+    assert metrics["lfw_accuracy"].data == f"LFW View 2, 8 pairs; {unknown}"
+    assert unknown in metrics["zero_shot_rank1"].data
+    assert f"identities of crowd; {unknown}" in report_page(report, manifest, "c")
+
+
+def test_a_network_that_was_trained_on_the_pack_does_not_pass_for_imported(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    pack = crowd(tmp_path)
+    data = [TrainingData(name="crowd", terms="none", identities=1, images=1)]
+    write_manifest(bundle.root, bundle.manifest.model_copy(update={"training_data": data}))
+    with pytest.raises(PackError, match=r"trained on crowd.*name its run"):
+        evaluate_bundle(load_bundle(bundle.root), None, pack)
+
+
 @pytest.mark.parametrize("part", ["pack", "lfw"])
 def test_pixels_that_the_bundle_does_not_take_are_refused(
     bundle: Bundle, trained: Trained, tmp_path: Path, part: str
@@ -345,6 +403,18 @@ def test_the_command_writes_manifest_and_page_and_says_what_it_could_not(
     assert manifest.default_threshold is not None
     assert f"default threshold {manifest.default_threshold.similarity:.4f}" in out
     assert Page(page.read_text(encoding="utf-8")).numbers
+
+
+def test_the_command_without_a_run_says_what_that_means(
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pack = crowd(tmp_path)
+    assert main(["evaluate", str(bundle.root), "--pack", str(pack.root)]) == 0
+    assert "counts as imported and every identity of the pack as unseen" in capsys.readouterr().out
+    manifest = load_bundle(bundle.root).manifest
+    assert manifest.metrics[0].command == (
+        f"oneglance-train evaluate {bundle.root} --pack {pack.root}"
+    )
 
 
 @pytest.mark.parametrize("wrong", [["--enrol", "0"], ["--seed", "-1"]])

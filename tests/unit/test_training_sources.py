@@ -17,7 +17,8 @@ from PIL import Image
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from contract.alignment import TEMPLATE, align_face
-from training.data.crops import LandmarkFace, Square
+from contract.fitting import fit_image
+from training.data.crops import LandmarkFace
 from training.data.pack import Pack, open_pack
 from training.data.prepare import PrepareConfig, Prepared, prepare
 from training.data.sources.base import SourceError, UnusableError
@@ -521,8 +522,16 @@ def test_folders_are_images_where_a_side_is_named(tmp_path: Path) -> None:
     pack, _ = packed(zip_of(tmp_path / "simpsons.zip", files), side_px=64)
     assert pack.images.shape == (2, 64, 64, 3)
     assert pack.index.identities == ("simpsons/bart", "simpsons/lisa")
-    assert pack.index.alignment == "none"
+    assert (pack.index.alignment, pack.index.fit) == ("none", "pad")
     assert pack.index.source == "simpsons.zip"
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+def test_a_pack_says_by_which_fit_its_images_became_squares(tmp_path: Path, fit: Any) -> None:
+    wide = noise(0, 30, 60, 3)
+    pack, _ = packed(folder_of(tmp_path / "s", {"a/0.png": encoded(wide)}), side_px=16, fit=fit)
+    assert pack.index.fit == fit
+    assert np.array_equal(pack.images[0], fit_image(wide, 16, fit))
 
 
 def test_images_keep_their_size_if_it_is_one(tmp_path: Path) -> None:
@@ -533,6 +542,7 @@ def test_images_keep_their_size_if_it_is_one(tmp_path: Path) -> None:
         "b/3.png": encoded(noise(3, 20, 30, 3)),
     }
     pack, _ = packed(folder_of(tmp_path / "s", files), kind="images")
+    assert pack.index.fit is None
     assert np.array_equal(pack.images, [noise(1, 20, 30, 3), noise(3, 20, 30, 3)])
     reasons = dict(pack.index.unused)
     assert "not a JPEG" in reasons["a/0.png"]
@@ -557,48 +567,3 @@ def test_folders_train_and_test_are_splits_only_when_asked(tmp_path: Path) -> No
     folder_of(source, {"d/validation/x/3.png": encoded(noise(3, 16, 16, 3))})
     with pytest.raises(SourceError, match="every image lies in a folder train or test"):
         packed(source, kind="images", splits=True)
-
-
-def square(image: Pixels, fit: Any, side: int = 32) -> Pixels:
-    return Square(side_px=side, fit=fit).open()(image, None)
-
-
-# Left half red, right half blue, 64 x 32.
-WIDE = np.zeros((32, 64, 3), dtype=np.uint8)
-WIDE[:, :32, 0], WIDE[:, 32:, 2] = 255, 255
-
-
-def test_pad_shows_all_of_the_image_between_black_borders() -> None:
-    found = square(WIDE, "pad")
-    assert not found[:8].any()
-    assert not found[24:].any()
-    assert (found[8:24, :14] == [255, 0, 0]).all()
-    assert (found[8:24, 18:] == [0, 0, 255]).all()
-    tall = square(WIDE.transpose(1, 0, 2), "pad")
-    assert np.array_equal(tall, found.transpose(1, 0, 2))
-
-
-def test_crop_cuts_both_sides_alike() -> None:
-    found = square(WIDE, "crop")
-    assert np.array_equal(found, WIDE[:, 16:48])
-
-
-def test_stretch_shows_all_of_the_image_distorted() -> None:
-    found = square(WIDE, "stretch")
-    assert (found[:, :14] == [255, 0, 0]).all()
-    assert (found[:, 18:] == [0, 0, 255]).all()
-
-
-@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (3, 7), (200, 200)])
-def test_every_shape_becomes_a_square(fit: str, shape: tuple[int, int]) -> None:
-    found = square(np.full((*shape, 3), 200, dtype=np.uint8), fit, 24)
-    assert found.shape == (24, 24, 3)
-    assert found.dtype == np.uint8
-    assert (found[found.any(axis=2)] == 200).all()
-    assert found.any()
-
-
-def test_a_square_of_the_same_side_is_the_image() -> None:
-    for fit in ("pad", "crop", "stretch"):
-        assert np.array_equal(square(noise(0, 32, 32, 3), fit), noise(0, 32, 32, 3))

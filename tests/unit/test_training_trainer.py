@@ -20,7 +20,7 @@ from training.data.augment import AugmentConfig, AugmentPlan, draw
 from training.data.pack import Pack
 from training.data.sampler import BatchConfig
 from training.data.split import SplitConfig
-from training.distill.targets import TeacherError, write_targets
+from training.distill.targets import TeacherError, TeacherNote, write_targets
 from training.losses.composite import LossOutput
 from training.losses.config import CentreConfig, ExponentialConfig, LossConfig, MiningConfig
 from training.models.config import ModelConfig
@@ -221,6 +221,8 @@ def test_too_few_identities_for_a_batch_are_refused(tmp_path: Path) -> None:
 
 class FakeTeacher:
     """Says one unit vector an identity's colour; counts the crops that it saw."""
+
+    note = TeacherNote(name="fake", version="1.0.0", license="none", flips=False)
 
     def __init__(self) -> None:
         self.seen = 0

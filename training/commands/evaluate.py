@@ -13,8 +13,16 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "evaluate", help="measure a bundle and write the figures into its manifest"
     )
     parser.add_argument("bundle", type=Path, help="folder of the bundle")
-    parser.add_argument("--run", dest="run_dir", type=Path, required=True, help="its run")
-    parser.add_argument("--pack", type=Path, required=True, help="the pack it was trained on")
+    parser.add_argument(
+        "--run",
+        dest="run_dir",
+        type=Path,
+        help="the run that trained it (default: it was imported and never trained here, so that "
+        "every identity of the pack counts as unseen)",
+    )
+    parser.add_argument(
+        "--pack", type=Path, required=True, help="the pack that the run was trained on, or any"
+    )
     parser.add_argument("--lfw", type=Path, help="pack of lfw-view2 (default: without LFW)")
     parser.add_argument(
         "--enrol", type=int, default=1, metavar="M", help="images a subject, zero-shot (default: 1)"
@@ -31,6 +39,11 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.enrol < 1 or args.seed < 0:
         raise ValueError("--enrol must be at least 1 and --seed not negative.")
+    if args.run_dir is None:
+        print(
+            "no run was named: the network counts as imported and every identity of the pack as "
+            "unseen; whether its authors trained on them is not known"
+        )
     report = evaluate_bundle(
         load_bundle(args.bundle),
         args.run_dir,
@@ -67,7 +80,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     """The command line that gives these figures again; the page is no part of them."""
-    words = ["oneglance-train", "evaluate", args.bundle, "--run", args.run_dir, "--pack", args.pack]
+    words = ["oneglance-train", "evaluate", args.bundle]
+    if args.run_dir:
+        words += ["--run", args.run_dir]
+    words += ["--pack", args.pack]
     if args.lfw:
         words += ["--lfw", args.lfw]
     if args.enrol != 1:

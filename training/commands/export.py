@@ -5,6 +5,8 @@ from pathlib import Path
 
 from training.data.pack import open_pack
 
+LIMIT = "what the bundle is not fit for; may be given several times"
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the command."""
@@ -18,9 +20,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--license", required=True, help="of the weights")
     parser.add_argument("--terms", required=True, help="of the training data")
     parser.add_argument("--remark", default="", help="on the training data")
+    parser.add_argument("--limit", dest="limits", action="append", required=True, help=LIMIT)
     parser.add_argument(
         "--weights", choices=("float16", "float32"), default="float16", help="how they are stored"
     )
+    parser.add_argument(
+        "--whiten", type=int, default=0, metavar="D",
+        help="whiten embeddings by the images trained on, and keep D numbers (default: neither)",
+    )  # fmt: skip
     parser.set_defaults(run=_run)
 
 
@@ -35,8 +42,11 @@ def _run(args: argparse.Namespace) -> int:
         license=args.license,
         terms=args.terms,
         remark=args.remark,
+        limits=tuple(args.limits),
     )
     pack = open_pack(args.pack)
-    exported = export_bundle(args.run_dir, pack, args.out, card, weights=args.weights)
+    exported = export_bundle(
+        args.run_dir, pack, args.out, card, weights=args.weights, whiten=args.whiten
+    )
     print(exported.summary())
     return 0

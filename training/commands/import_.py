@@ -4,6 +4,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from training.commands.export import LIMIT
+from training.data.pack import open_pack
+
 CARD = {
     "name": "lower case",
     "version": "as in 1.0.0",
@@ -27,7 +30,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     for field, meaning in CARD.items():
         parser.add_argument(f"--{field}", help=f"{meaning} (default: the source's own)")
     parser.add_argument(
+        "--limit", dest="limits", action="append", help=f"{LIMIT} (default: the source's own)"
+    )
+    parser.add_argument(
         "--weights", choices=("float16", "float32"), default="float16", help="how they are stored"
+    )
+    parser.add_argument(
+        "--pack", type=Path, help="check parity on crops of this pack (default: on made-up crops)"
     )
     parser.set_defaults(run=_run)
 
@@ -39,7 +48,14 @@ def _run(args: argparse.Namespace) -> int:
     if source is None:
         raise ValueError(f"There is no source {args.source!r}: take {' or '.join(SOURCES)}.")
     given = {field: getattr(args, field) for field in CARD if getattr(args, field) is not None}
-    card = replace(source.card, **given)
-    exported = import_bundle(source, args.out, card, weights=args.weights)
+    limits = tuple(args.limits) if args.limits else source.card.limits
+    card = replace(source.card, **given, limits=limits)
+    exported = import_bundle(
+        source,
+        args.out,
+        card,
+        weights=args.weights,
+        pack=open_pack(args.pack) if args.pack else None,
+    )
     print(exported.summary())
     return 0

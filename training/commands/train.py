@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from training.config import TrainConfig, with_settings
 from training.recipes import RECIPES
 
 RUN = "folder of the run (under torchrun write --run-dir)"
@@ -18,10 +19,16 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         description="Train a recipe on a pack. Several processes: start it by torchrun, as in "
         "`torchrun --nproc-per-node 2 -m training.cli train PACK --run-dir RUN`.",
     )
+    add_options(parser, recipe="faces-r18")
+    parser.set_defaults(run=train)
+
+
+def add_options(parser: argparse.ArgumentParser, *, recipe: str) -> None:
+    """Declare everything that a training can be told. recipe: the one that is the default."""
     parser.add_argument("pack", type=Path, help="folder made by prepare")
     # torchrun takes --run for the beginning of an option of its own, not so --run-dir.
     parser.add_argument("--run", "--run-dir", dest="run_dir", type=Path, required=True, help=RUN)
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="faces-r18")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default=recipe)
     parser.add_argument("--set", dest="settings", action="append", default=[], help=SET)
     parser.add_argument("--epochs", type=int, help="passes over the images (default: the recipe's)")
     parser.add_argument("--resume", action="store_true", help=RESUME)
@@ -34,13 +41,18 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--tensorboard", action=argparse.BooleanOptionalAction, default=True,
         help="write losses, distances and embeddings for TensorBoard into the run's folder",
     )  # fmt: skip
-    parser.set_defaults(run=_run)
 
 
-def _run(args: argparse.Namespace) -> int:
+def config_of(args: argparse.Namespace) -> TrainConfig:
+    """The recipe with what the command line replaces in it. Raises ValueError."""
+    recipe = RECIPES[args.recipe]
+    return with_settings(recipe(epochs=args.epochs) if args.epochs else recipe(), args.settings)
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train by the options; 130 where Ctrl-C stopped it."""
     import torch
 
-    from training.config import with_settings
     from training.data.pack import open_pack
     from training.ranks import joined_ranks
     from training.run_log import RunLog
@@ -48,8 +60,7 @@ def _run(args: argparse.Namespace) -> int:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    recipe = RECIPES[args.recipe]
-    config = with_settings(recipe(epochs=args.epochs) if args.epochs else recipe(), args.settings)
+    config = config_of(args)
     try:
         with joined_ranks(args.device) as ranks:
             trainer = Trainer(

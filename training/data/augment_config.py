@@ -9,6 +9,8 @@ class AugmentConfig:
 
     shift: share of the side. scale: share. turn_degrees: to either side. light: share of
     brightness and contrast. color: share of saturation. grey, low_resolution, erase: probability.
+    channel_orders: an identity stands for six, one for each order of its colour channels
+        (training/data/samples.py).
     """
 
     flip: bool = True
@@ -20,6 +22,7 @@ class AugmentConfig:
     grey: float = 0.1
     low_resolution: float = 0.2
     erase: float = 0.3
+    channel_orders: bool = False
 
     def __post_init__(self) -> None:
         for name in ("grey", "low_resolution", "erase"):

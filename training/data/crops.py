@@ -5,18 +5,17 @@ A crop is a small frozen record, so that it can be sent to worker processes.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
 
 from contract.alignment import CROP_SIDE_PX, align_face
 from contract.detection.base import DetectedFace, FaceDetector
+from contract.fitting import Fit, fit_image
 from training.data.pack import Alignment
 from training.data.sources.base import Pixels, Points, UnusableError
 
-Fit = Literal["pad", "crop", "stretch"]
 Cut = Callable[[Pixels, Points | None], Pixels]
 
 
@@ -25,6 +24,9 @@ class Crop(Protocol):
 
     @property
     def alignment(self) -> Alignment: ...
+
+    @property
+    def fit(self) -> Fit | None: ...
 
     @property
     def height_px(self) -> int: ...
@@ -49,6 +51,10 @@ class Whole:
     wanted: str
     alignment: Alignment = "none"
 
+    @property
+    def fit(self) -> None:
+        return None
+
     def open(self) -> Cut:
         return self._cut
 
@@ -63,11 +69,7 @@ class Whole:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Square:
-    """Images of any size brought to one.
-
-    fit: `pad` shows the whole image, undistorted, between black borders; `crop` cuts off what is
-        too long, on both sides alike; `stretch` distorts.
-    """
+    """Images of any size brought to one by contract/fitting.py, as serving does."""
 
     side_px: int
     fit: Fit
@@ -88,17 +90,7 @@ class Square:
         return self._cut
 
     def _cut(self, image: Pixels, _: Points | None) -> Pixels:
-        picture, size = Image.fromarray(image), (self.side_px, self.side_px)
-        if self.fit == "crop":
-            return np.asarray(ImageOps.fit(picture, size, Image.Resampling.BICUBIC))
-        if self.fit == "stretch":
-            return np.asarray(picture.resize(size, Image.Resampling.BICUBIC))
-        scale = self.side_px / max(picture.size)
-        width, height = (max(1, round(side * scale)) for side in picture.size)
-        whole = Image.new("RGB", size)
-        corner = ((self.side_px - width) // 2, (self.side_px - height) // 2)
-        whole.paste(picture.resize((width, height), Image.Resampling.BICUBIC), corner)
-        return np.asarray(whole)
+        return fit_image(image, self.side_px, self.fit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +100,10 @@ class _Aligned:
     @property
     def alignment(self) -> Alignment:
         return "five_point_112"
+
+    @property
+    def fit(self) -> None:
+        return None
 
     @property
     def height_px(self) -> int:

@@ -2,23 +2,27 @@
 
 A pack is a folder with `images.npy` (uint8, (N, H, W, 3) RGB), `index.json` (PackIndex) and,
 where the source has one, `pairs.txt` (the verification protocol of LFW). A teacher adds
-`targets.npy`, which goes when the pack is prepared anew: it is of other images then.
+`targets.npy` and `teacher.json`, which go when the pack is prepared anew: they are of other images
+then.
 """
 
 import dataclasses
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-FORMAT_VERSION = 2
+from contract.fitting import Fit
+
+FORMAT_VERSION = 3
 INDEX_NAME = "index.json"
 IMAGES_NAME = "images.npy"
 PAIRS_NAME = "pairs.txt"
 TARGETS_NAME = "targets.npy"
+TEACHER_NAME = "teacher.json"
 
 Alignment = Literal["five_point_112", "none"]
 Split = Literal["train", "test"]
@@ -35,6 +39,7 @@ class PackIndex:
     """Everything but the pixels.
 
     alignment: `five_point_112` for faces at the template of contract/alignment.py, else `none`.
+    fit: how whole images became squares; None for faces and for images taken as they are.
     paths: of each image inside its source, length N, each once.
     labels: index into `identities`, length N.
     splits: the source's own split of each image, length N; all `train` where it has none.
@@ -48,6 +53,7 @@ class PackIndex:
     labels: tuple[int, ...]
     splits: tuple[Split, ...]
     unused: tuple[tuple[str, str], ...]
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,7 @@ def _index(raw: dict[str, Any]) -> PackIndex:
         labels=tuple(raw["labels"]),
         splits=tuple(raw["splits"]),
         unused=tuple((path, reason) for path, reason in raw["unused"]),
+        fit=raw["fit"],
     )
 
 
@@ -130,6 +137,10 @@ def _check(root: Path, index: PackIndex, images: npt.NDArray[np.uint8]) -> None:
             ("labels", all(type(label) is int and label in known for label in index.labels)),
             ("splits", set(index.splits) <= set(SPLITS)),
             ("alignment", index.alignment in ALIGNMENTS),
+            (
+                "fit",
+                index.fit is None or (index.alignment == "none" and index.fit in get_args(Fit)),
+            ),
         )
         if not valid
     ]
@@ -151,7 +162,7 @@ def place_pack(root: Path, index: PackIndex, images: Path, pairs: bytes | None =
 
     index.json goes first and comes last, so that a folder without it was never finished.
     """
-    for name in (INDEX_NAME, TARGETS_NAME, PAIRS_NAME):
+    for name in (INDEX_NAME, TARGETS_NAME, TEACHER_NAME, PAIRS_NAME):
         (root / name).unlink(missing_ok=True)
     images.replace(root / IMAGES_NAME)
     if pairs is not None:

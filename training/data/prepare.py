@@ -13,7 +13,8 @@ from tqdm import tqdm
 from contract.alignment import CROP_SIDE_PX
 from contract.detection.base import FaceDetector
 from contract.errors import ImageError
-from training.data.crops import Crop, DetectedFaces, Fit, LandmarkFace, Square, Whole, mtcnn
+from contract.fitting import Fit
+from training.data.crops import Crop, DetectedFaces, LandmarkFace, Square, Whole, mtcnn
 from training.data.journal import Entry, Journal
 from training.data.pack import IMAGES_NAME, INDEX_NAME, PackIndex, place_pack
 from training.data.sources.base import Listing, Sample, Source, SourceError, UnusableError
@@ -195,6 +196,7 @@ def _finish(journal: Journal, listing: Listing, crop: Crop, out: Path) -> Prepar
     index = PackIndex(
         source=listing.name,
         alignment=crop.alignment,
+        fit=crop.fit,
         identities=identities,
         paths=tuple(sample.path for sample, _ in used),
         labels=tuple(number[sample.identity] for sample, _ in used),

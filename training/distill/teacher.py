@@ -1,62 +1,53 @@
-"""A frozen teacher: a face network as an ONNX file, run through onnxruntime (extra `distill`).
-
-Needed at training time only; nothing of it is in the bundle. Tried with SFace (OpenCV zoo,
-Apache-2.0), which takes RGB 0..255 at 112 x 112 with the five-point alignment.
+"""A frozen teacher: any bundle whose input the crops are. Nothing of it is in the student's bundle.
 
 Shapes: B batch, D embedding size.
 """
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime
 
-from training.distill.targets import TeacherError
+from contract.bundle import Bundle
+from contract.torchscript import load_torchscript
+from training.data.pack import Pack
+from training.data.pixels import refuse_other_pixels
+from training.distill.targets import TeacherNote
+from training.evaluation.embed import embed_images
 
-
-class OnnxTeacher:
-    """Embeddings of length 1 by an ONNX network of one image input (N, 3, H, W)."""
-
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
-        try:
-            model = onnx.load(path)
-            self._session = _session(_one_input(model), threads)
-        except Exception as error:  # onnx and onnxruntime raise classes of their own, many
-            raise TeacherError(f"{path} is not an ONNX network that can be run: {error}") from error
-        self._input = self._session.get_inputs()[0].name
-
-    def embed(self, crops_BHW3: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """float32 (B, D) on the unit sphere, of uint8 (B, H, W, 3) RGB crops."""
-        pixels = np.ascontiguousarray(crops_BHW3.transpose(0, 3, 1, 2), dtype=np.float32)
-        (raw,) = self._session.run(None, {self._input: pixels})
-        unit: npt.NDArray[np.float32] = raw / np.linalg.norm(raw, axis=1, keepdims=True)
-        return unit
+Pixels = npt.NDArray[np.uint8]
 
 
-def _one_input(model: Any) -> bytes:
-    """The graph with its image as the only input, and a batch of any size.
+class BundleTeacher:
+    """Embeddings of length 1 by the model of a bundle.
 
-    Quantised exports still list the weights that they replaced as inputs.
+    flips: the mean with the embedding of the mirrored crop, which is steadier and takes twice as
+        long.
     """
-    graph = model.graph
-    used = {name for node in graph.node for name in node.input}
-    stored = {weight.name for weight in graph.initializer}
-    images = [value for value in graph.input if value.name in used - stored]
-    if len(images) != 1:
-        raise TeacherError(f"one image input is needed, there are {len(images)}")
-    del graph.input[:]
-    graph.input.extend(images)
-    for value in (*graph.input, *graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "N"
-    del graph.value_info[:]
-    data: bytes = model.SerializeToString()
-    return data
+
+    def __init__(self, bundle: Bundle, *, flips: bool = False, device: str = "cpu") -> None:
+        manifest = bundle.manifest
+        self.note = TeacherNote(
+            name=manifest.name, version=manifest.version, license=manifest.license, flips=flips
+        )
+        self._input = manifest.input
+        self._model, self._device = load_torchscript(bundle, device), device
+
+    def embed(self, crops_BHW3: Pixels) -> npt.NDArray[np.float32]:
+        """float32 (B, D) on the unit sphere, of uint8 (B, H, W, 3) RGB crops."""
+        unit_BD = self._embedded(crops_BHW3)
+        if not self.note.flips:
+            return unit_BD
+        return _unit(unit_BD + self._embedded(crops_BHW3[:, :, ::-1]))
+
+    def check(self, pack: Pack) -> None:
+        """Raises PackError unless the teacher takes the images of `pack`."""
+        refuse_other_pixels(pack, self._input, f"the teacher {self.note.name}")
+
+    def _embedded(self, crops_BHW3: Pixels) -> npt.NDArray[np.float32]:
+        return _unit(embed_images(self._model, crops_BHW3, device=self._device, progress=False))
 
 
-def _session(model: bytes, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+def _unit(rows_BD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Rows of length 1; the zero row, which has no direction, stays."""
+    norms_B1: npt.NDArray[np.float32] = np.linalg.norm(rows_BD, axis=1, keepdims=True)
+    norms_B1[norms_B1 == 0] = 1
+    return rows_BD / norms_B1

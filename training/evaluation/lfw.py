@@ -47,15 +47,16 @@ class LfwResult:
 
     tar_at_far: at FAR 1e-3; None where there are too few non-mated pairs to show it.
     failures_to_acquire: photos of the protocol without a usable face; their pairs are errors.
-    shared_people: names of the protocol that are in the training data, too.
+    shared_people: names of the protocol that are in the training data, too. It and `disjoint` are
+    None where nobody here knows who is in the training data.
     """
 
     accuracy: FoldedAccuracy
-    disjoint: FoldedAccuracy
+    disjoint: FoldedAccuracy | None
     equal_error: EqualError
     tar_at_far: TarAtFar | None
     failures_to_acquire: int
-    shared_people: int
+    shared_people: int | None
     curve: RocCurve = field(compare=False)
 
 
@@ -86,11 +87,12 @@ def evaluate_lfw(
     embeddings_ND: npt.NDArray[np.float32],
     *,
     d_max: float,
-    trained_identities: set[str],
+    trained_identities: set[str] | None,
 ) -> LfwResult:
     """Ten-fold accuracy, TAR at FAR 1e-3 and EER of embeddings of all images of an LFW pack.
 
-    trained_identities: names of the people in the training data, as `person_key` writes them.
+    trained_identities: names of the people in the training data, as `person_key` writes them; None
+    where they are not known.
     """
     pairs = read_pairs(pack.root / PAIRS_NAME)
     row = {_photo(path): i for i, path in enumerate(pack.index.paths)}
@@ -98,17 +100,18 @@ def evaluate_lfw(
     mated = np.array([pair.mated for pair in pairs])
     folds = np.array([pair.fold for pair in pairs])
     people = {name for pair in pairs for name, _ in (pair.first, pair.second)}
-    shared = {name for name in people if person_key(name) in trained_identities}
+    shared = {name for name in people if person_key(name) in (trained_identities or ())}
     apart = np.array([not shared & {pair.first[0], pair.second[0]} for pair in pairs])
+    known = trained_identities is not None
     photos = {photo for pair in pairs for photo in (pair.first, pair.second)}
     curve = roc_curve(scores, mated)
     return LfwResult(
         accuracy=folded_accuracy(scores, mated, folds),
-        disjoint=folded_accuracy(scores[apart], mated[apart], folds[apart]),
+        disjoint=folded_accuracy(scores[apart], mated[apart], folds[apart]) if known else None,
         equal_error=equal_error(curve),
         tar_at_far=tar_at_far(curve, FAR),
         failures_to_acquire=len(photos - row.keys()),
-        shared_people=len(shared),
+        shared_people=len(shared) if known else None,
         curve=curve,
     )
 

@@ -9,6 +9,7 @@ from training.evaluation.open_set import Searches
 from training.evaluation.pairs import VerificationResult
 from training.evaluation.results import Report
 from training.evaluation.roc import FAR, TarAtFar
+from training.evaluation.verification import FoldedAccuracy
 from training.evaluation.zero_shot import RankResult
 
 COUNTS = frozenset({"lfw_failures_to_acquire"})
@@ -126,23 +127,16 @@ def _pairs(prefix: str, result: VerificationResult) -> list[Row]:
 
 
 def _lfw(result: LfwResult) -> list[Row]:
-    overlap = f"{result.shared_people} people of the protocol are in the training data"
+    overlap = (
+        "the network was imported: whether its authors trained on these people is not known"
+        if result.shared_people is None
+        else f"{result.shared_people} people of the protocol are in the training data"
+    )
     data = f"LFW View 2, {result.accuracy.pairs} pairs; {overlap}"
-    folds = "ten folds, unrestricted threshold; a photo without a face is an error"
     pairs = "1:1, all pairs together; a pair with a photo without a face is never accepted"
     return [
-        (
-            "lfw_accuracy",
-            result.accuracy.mean,
-            data,
-            f"{folds}; standard error {result.accuracy.standard_error:.4f}",
-        ),
-        (
-            "lfw_accuracy_disjoint",
-            result.disjoint.mean,
-            f"LFW View 2, the {result.disjoint.pairs} pairs without these people",
-            f"{folds}; standard error {result.disjoint.standard_error:.4f}",
-        ),
+        _accuracy("lfw_accuracy", result.accuracy, data),
+        *_disjoint(result),
         _equal_error("lfw", result.equal_error.rate, data, pairs),
         *_tar("lfw", result.tar_at_far, data, pairs),
         (
@@ -152,6 +146,18 @@ def _lfw(result: LfwResult) -> list[Row]:
             "MTCNN with its default thresholds, most central face",
         ),
     ]
+
+
+def _disjoint(result: LfwResult) -> list[Row]:
+    if result.disjoint is None:
+        return []
+    data = f"LFW View 2, the {result.disjoint.pairs} pairs without these people"
+    return [_accuracy("lfw_accuracy_disjoint", result.disjoint, data)]
+
+
+def _accuracy(name: str, accuracy: FoldedAccuracy, data: str) -> Row:
+    protocol = "ten folds, unrestricted threshold; a photo without a face is an error"
+    return (name, accuracy.mean, data, f"{protocol}; standard error {accuracy.standard_error:.4f}")
 
 
 def _equal_error(prefix: str, rate: float, data: str, protocol: str) -> Row:

@@ -8,9 +8,9 @@ import numpy.typing as npt
 from torch import Tensor
 
 from contract.bundle import Bundle, load_bundle, write_manifest
-from contract.manifest import FORMAT_VERSION, InputSpec, Manifest
 from contract.torchscript import load_torchscript
-from training.data.pack import PAIRS_NAME, Pack, PackError
+from training.data.pack import PAIRS_NAME, Pack
+from training.data.pixels import refuse_other_pixels
 from training.evaluation.calibration import OpenSet, default_threshold, open_set
 from training.evaluation.closed_set import ClosedSetResult, closed_set_of
 from training.evaluation.embed import embed_images
@@ -19,7 +19,7 @@ from training.evaluation.metrics import metrics_of
 from training.evaluation.open_set import TooFewError
 from training.evaluation.pairs import VerificationResult, verify_pairs
 from training.evaluation.results import Report
-from training.evaluation.roles import Roles, roles_of
+from training.evaluation.roles import Roles, imported_roles, roles_of
 from training.evaluation.space_view import SpaceView, space_view
 from training.evaluation.zero_shot import RankResult, rank_probes
 from training.run import load_run
@@ -30,7 +30,7 @@ Embeddings = npt.NDArray[np.float32]
 
 def evaluate_bundle(
     bundle: Bundle,
-    run: Path,
+    run: Path | None,
     pack: Pack,
     lfw_pack: Pack | None = None,
     *,
@@ -39,15 +39,19 @@ def evaluate_bundle(
 ) -> Report:
     """All figures of the exported model of `run`, which was trained on `pack`.
 
+    run: None for a network that was imported and never trained here: everyone counts as unseen.
     enrolled: images of each subject in the galleries of protocol zero-shot.
-    Raises PackError (another pack, other pixels than the bundle takes, no pairs of LFW) or
-    CheckpointError (no run).
+    Raises PackError (another pack, other pixels than the bundle takes, no pairs of LFW, a network
+    that was trained on the pack and is said to be imported) or CheckpointError (no run).
     """
     manifest = bundle.manifest
-    _check_pixels(pack, manifest.input)
-    roles = roles_of(pack, load_run(run).trained_paths)
+    refuse_other_pixels(pack, manifest.input, "the bundle")
+    if run is None:
+        roles = imported_roles(pack, {data.name for data in manifest.training_data})
+    else:
+        roles = roles_of(pack, load_run(run).trained_paths)
     if lfw_pack is not None:
-        _check_pixels(lfw_pack, manifest.input)
+        refuse_other_pixels(lfw_pack, manifest.input, "the bundle")
         read_pairs(lfw_pack.root / PAIRS_NAME)  # before hours of embedding
     model, d_max = load_torchscript(bundle), manifest.embedding.d_max
     told = _Told(d_max=d_max, enrolled=enrolled, seed=seed)
@@ -115,12 +119,12 @@ class _Told:
         if lfw_pack is None:
             self.unanswered.append("LFW was not evaluated: no pack of it was named (--lfw).")
             return None
-        names, labels = pack.index.identities, pack.labels
+        names, trained = pack.index.identities, np.unique(pack.labels[roles.trained])
         result = evaluate_lfw(
             lfw_pack,
             embed_images(model, lfw_pack.images),
             d_max=self._d_max,
-            trained_identities={person_key(names[i]) for i in np.unique(labels[roles.trained])},
+            trained_identities=None if roles.imported else {person_key(names[i]) for i in trained},
         )
         self._tar("LFW", result.tar_at_far is None, result.curve.nonmated)
         return result
@@ -193,28 +197,17 @@ class _Told:
         )
 
 
-def _check_pixels(pack: Pack, spec: InputSpec) -> None:
-    height, width = pack.images.shape[1:3]
-    found, asked = (width, height, pack.index.alignment), (spec.width, spec.height, spec.alignment)
-    if found != asked:
-        raise PackError(
-            f"{pack.root} has images of {width}x{height}, alignment {pack.index.alignment}; the "
-            f"bundle takes {spec.width}x{spec.height}, alignment {spec.alignment}."
-        )
-
-
 def write_report(bundle: Bundle, report: Report, command: str) -> Bundle:
     """The bundle again, with the figures in its manifest; its embeddings are unchanged.
 
-    The manifest becomes one of the newest format version. What the report could not measure is
-    removed from it: no figure of another evaluation stays.
+    A manifest keeps its format version; only 1, which has no calibration, becomes 2. What the
+    report could not measure is removed from it: no figure of another evaluation stays.
     """
-    changed = {
-        "format_version": FORMAT_VERSION,
-        "metrics": metrics_of(report, command),
-        "default_threshold": report.threshold,
-        "calibration": report.open_set.calibration if report.open_set else None,
-    }
-    manifest = Manifest.model_validate(dict(bundle.manifest) | changed)
+    manifest = bundle.manifest.replaced(
+        format_version=max(bundle.manifest.format_version, 2),
+        metrics=metrics_of(report, command),
+        default_threshold=report.threshold,
+        calibration=report.open_set.calibration if report.open_set else None,
+    )
     write_manifest(bundle.root, manifest)
     return load_bundle(bundle.root)

@@ -24,6 +24,8 @@ class Roles:
         says why.
     unseen: all images of identities that the run learned nothing from: those of the test split
         where it has two or more, else of both.
+    imported: the network was trained elsewhere: nothing of the pack counts as trained on, though
+        nobody here knows what it was trained on.
     """
 
     trained: Indices
@@ -32,6 +34,7 @@ class Roles:
     unseen: Indices
     unseen_data: str
     no_probes: str
+    imported: bool = False
 
 
 def roles_of(pack: Pack, trained_paths: Collection[str]) -> Roles:
@@ -67,4 +70,30 @@ def roles_of(pack: Pack, trained_paths: Collection[str]) -> Roles:
         else f"identities of {index.source} held out of training",
         no_probes=f"{index.source} has no image of a trained identity that was not trained on "
         "itself: the protocols paper and held-out need a split by sample or a test split.",
+    )
+
+
+def imported_roles(pack: Pack, taught: Collection[str]) -> Roles:
+    """The parts that the images of `pack` play for a network that was never trained on them here.
+
+    taught: names of the data sets that the bundle says it was trained on. Raises PackError where
+    the pack is made of one of them: identities that the network knows would pass for unseen.
+    """
+    source = pack.index.source
+    if source in taught:
+        raise PackError(
+            f"The bundle says that it was trained on {source}, which {pack.root} is made of: name "
+            "its run (--run), which knows the images, or another pack."
+        )
+    nobody = np.zeros(0, dtype=np.int64)
+    return Roles(
+        trained=nobody,
+        probes=nobody,
+        probes_data="",
+        unseen=np.arange(len(pack.labels)),
+        unseen_data=f"identities of {source}; the network was imported: whether its authors "
+        "trained on these people is not known",
+        no_probes="The network was imported: the protocols paper and held-out need images that a "
+        "run was trained on.",
+        imported=True,
     )

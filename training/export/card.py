@@ -11,7 +11,7 @@ class Card:
     """What a bundle says of itself beyond what its network knows.
 
     name: lower case. version: three parts. license: of the weights. terms, remark: of the training
-    data.
+    data. limits: what the bundle is not fit for, at least one text.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Card:
     license: str
     terms: str
     remark: str
+    limits: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

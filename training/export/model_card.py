@@ -35,6 +35,8 @@ def card_lines(bundle: Bundle) -> Iterator[str]:
     yield from textwrap.wrap(m.description, WIDTH)
     yield ""
     yield from _row("licence", m.license)
+    for limit in m.limits:
+        yield from _row("not fit for", limit)
     yield from _row(
         "model",
         f"{m.model.file}: {m.model.format}, weights stored as {m.model.weights_dtype}, "
@@ -45,16 +47,30 @@ def card_lines(bundle: Bundle) -> Iterator[str]:
         "embedding", f"{e.size} numbers, space {e.space}, scale {e.scale:g}, d_max {e.d_max:g}"
     )
     yield from _row(
-        "input", f"{i.width}x{i.height} pixels {i.color_order}, alignment {i.alignment}"
+        "input",
+        f"{i.width}x{i.height} pixels {i.color_order}, alignment {i.alignment}"
+        + ("" if i.fit is None else f", whole images by {i.fit}"),
     )
     yield from _row("contract id", m.contract.id)
     yield from _row("manifest format", str(m.format_version))
     for name, sha256 in m.files.items():
         yield from _row(f"sha256 {name}", f"{sha256} (verified)")
+    yield from _origin(m)
     yield from _training_data(m)
     yield from _metrics(m.metrics)
     yield from _threshold(m)
     yield from _calibration(m)
+
+
+def _origin(manifest: Manifest) -> Iterator[str]:
+    if manifest.origin is None:
+        return
+    yield ""
+    yield from _row("loss", manifest.origin.loss)
+    for point in manifest.origin.starting_points:
+        yield from _row(point.role.replace("_", " "), f"{point.name}; licence: {point.license}")
+        if point.remark:
+            yield from _row("  remark", point.remark)
 
 
 def _training_data(manifest: Manifest) -> Iterator[str]:

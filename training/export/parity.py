@@ -10,12 +10,14 @@ from torch import nn
 from contract.bundle import Bundle
 from contract.similarity import similarity_from_distance
 from contract.torchscript import load_torchscript
+from training.data.pack import Pack
 from training.evaluation.embed import embed_images
 
 Pixels = npt.NDArray[np.uint8]
 
 # float16 keeps 11 bits of each weight; what that may move a similarity.
 PARITY_TOLERANCE = 0.002
+PARITY_CROPS = 256
 
 
 class ParityError(RuntimeError):
@@ -25,6 +27,11 @@ class ParityError(RuntimeError):
 def parity_devices() -> tuple[str, ...]:
     """Where parity is checked: the CPU, and CUDA where there is a device."""
     return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+
+
+def parity_crops(pack: Pack) -> Pixels:
+    """Up to PARITY_CROPS images of a pack, evenly spread."""
+    return pack.images[:: max(1, len(pack.images) // PARITY_CROPS)][:PARITY_CROPS]
 
 
 def check_parity(net: nn.Module, bundle: Bundle, crops_NHW3: Pixels) -> dict[str, float]:

@@ -20,6 +20,7 @@ from contract.manifest import (
     InputSpec,
     Manifest,
     ModelFile,
+    Origin,
     TrainingData,
     wrong_fields,
 )
@@ -54,7 +55,8 @@ def write_bundle(
     *,
     embedding: EmbeddingSpec,
     pixels: InputSpec,
-    learned: Learned,
+    origin: Origin,
+    learned: Learned | None,
     crops_NHW3: npt.NDArray[np.uint8],
     weights: WeightsDtype,
 ) -> Exported:
@@ -62,12 +64,13 @@ def write_bundle(
 
     net: uint8 (B, H, W, 3) RGB of `pixels` to (B, D) of `embedding`, scriptable.
     crops_NHW3: what parity is checked on. weights: how they are stored; float16 takes half the
-    room and computes in float32 all the same. The bundle has no metrics and no threshold yet.
+    room and computes in float32 all the same. learned: None where that is not known.
+    The bundle has no metrics and no threshold yet.
     Raises ManifestError (a card that no manifest can state) or ParityError (the exported model
     differs); `out` is left as it was then.
     """
     data = _scripted(net, weights)
-    manifest = _manifest(data, card, embedding, pixels, learned, weights)
+    manifest = _manifest(data, card, embedding, pixels, origin, learned, weights)
     with tempfile.TemporaryDirectory() as trial:
         parity = check_parity(net, _write(Path(trial), data, manifest), crops_NHW3)
     return Exported(_write(out, data, manifest), parity)
@@ -95,7 +98,8 @@ def _manifest(
     card: Card,
     embedding: EmbeddingSpec,
     pixels: InputSpec,
-    learned: Learned,
+    origin: Origin,
+    learned: Learned | None,
     weights: WeightsDtype,
 ) -> Manifest:
     try:
@@ -109,7 +113,11 @@ def _manifest(
             files={MODEL_NAME: sha256_of(data)},
             embedding=embedding,
             input=pixels,
-            training_data=[
+            origin=origin,
+            limits=list(card.limits),
+            training_data=[]
+            if learned is None
+            else [
                 TrainingData(
                     name=learned.name,
                     terms=card.terms,

@@ -7,10 +7,12 @@ from collections import OrderedDict
 from itertools import pairwise
 
 from torch import nn
-from torchvision.models import densenet161
+from torchvision.models import densenet161, mobilenet_v2
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from training.models.config import RESNETS, VGGFACE2_SIDE_PX, ModelConfig
+from training.models.dlib_resnet import dlib_feature_map, dlib_resnet
+from training.models.sface import SFACE_CHANNELS, SFACE_STRIDE, sface_backbone
 
 # Of He et al., CVPR 2016, table 1.
 RESNET_DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
@@ -27,6 +29,12 @@ def make_backbone(config: ModelConfig) -> nn.Sequential:
         return _resnet(config)
     if config.backbone == "densenet161":
         return _densenet161()
+    if config.backbone == "mobilenet_v2":
+        return nn.Sequential(OrderedDict(features=mobilenet_v2(weights=None).features))
+    if config.backbone == "sface":
+        return sface_backbone()
+    if config.backbone == "dlib_resnet":
+        return dlib_resnet(at_template=config.pretrained == "dlib")
     return _inception_resnet_v1(config)
 
 
@@ -39,6 +47,12 @@ def feature_map(config: ModelConfig) -> tuple[int, int]:
         return 8 * config.width * expansion, -(-side // (8 * stride))
     if config.backbone == "densenet161":
         return 2208, -(-side // 4) // 8
+    if config.backbone == "mobilenet_v2":
+        return 1280, -(-side // 32)
+    if config.backbone == "sface":
+        return SFACE_CHANNELS, -(-side // SFACE_STRIDE)
+    if config.backbone == "dlib_resnet":
+        return dlib_feature_map(side, at_template=config.pretrained == "dlib")
     side = VGGFACE2_SIDE_PX if config.pretrained == "vggface2" else side
     # Without padding: 3 x 3 of stride 2, 3 x 3, pool, 3 x 3, three times 3 x 3 of stride 2.
     for stride in (2, 1, 2, 1, 2, 2, 2):

@@ -5,31 +5,50 @@ from typing import Literal, get_args
 
 from contract.similarity import BOUNDED_SPACES, Space, max_distance
 
-Backbone = Literal["resnet18", "resnet34", "resnet50", "densenet161", "inception_resnet_v1"]
-Pretrained = Literal["none", "imagenet", "vggface2"]
+Backbone = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "densenet161",
+    "mobilenet_v2",
+    "inception_resnet_v1",
+    "sface",
+    "dlib_resnet",
+]
+Pretrained = Literal["none", "imagenet", "vggface2", "sface", "dlib"]
 Activation = Literal["none", "tanh"]
 Initialisation = Literal["xavier_uniform", "xavier_normal", "uniform", "normal"]
 Pool = Literal["places", "average"]
 Stem = Literal["small", "imagenet"]
+Views = Literal["one", "mirrored", "four"]
 WORDS = {
     "backbone": Backbone,
     "stem": Stem,
     "pretrained": Pretrained,
     "pool": Pool,
+    "views": Views,
     "activation": Activation,
     "init": Initialisation,
     "space": Space,
 }
 
 RESNETS = ("resnet18", "resnet34", "resnet50")
+# Weights that others trained and that we can load, by backbone.
+WEIGHTS_OF: dict[str, Pretrained] = {
+    **dict.fromkeys((*RESNETS, "densenet161", "mobilenet_v2"), "imagenet"),
+    "inception_resnet_v1": "vggface2",
+    "sface": "sface",
+    "dlib_resnet": "dlib",
+}
 # Smaller crops leave no place in the last feature map.
-LEAST_SIDE_PX = {"densenet161": 29, "inception_resnet_v1": 75}
+LEAST_SIDE_PX = {"densenet161": 29, "inception_resnet_v1": 75, "dlib_resnet": 55}
 # What a manifest can state (contract/manifest.py, InputSpec and EmbeddingSpec).
 LEAST_SIDE_PX_OF_BUNDLES, MOST_SIDE_PX_OF_BUNDLES = 8, 1024
 MOST_NUMBERS_OF_BUNDLES = 4096
 # Of facenet-pytorch's InceptionResnetV1 and of the crops that its weights were trained on.
 VGGFACE2_EMBEDDING_SIZE = 512
 VGGFACE2_SIDE_PX = 160
+SFACE_EMBEDDING_SIZE = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +58,23 @@ class ModelConfig:
     side_px: of the square crop.
     stem, ResNets only: `imagenet` is torchvision's 7 x 7 of stride 2 and a max pool; `small` is a
         3 x 3 convolution, with `stem_stride` 1, 2, or 4 (2 and a max pool).
-    width, ResNets only: channels of the first stage (64 in the papers).
-    pretrained: `imagenet` for the ResNets and DenseNet-161, `vggface2` for InceptionResnetV1;
-        downloaded unless torch's hub cache holds the file. With the stem `small` that of ImageNet
-        is left out; with 512 numbers, InceptionResnetV1 keeps the head of its VGGFace2 weights.
+    width, ResNets only: channels of the first stage (64 in the papers). Do not train fewer than 8
+        on the CPU: torch 2.14's backward pass was seen to corrupt memory then.
+    pretrained: weights that others trained, each for its backbones: `imagenet` (ResNets,
+        DenseNet-161, MobileNetV2), `vggface2` (InceptionResnetV1), `sface`, `dlib`. Where they come
+        from: training/models/pretrained.py. With the stem `small` that of ImageNet is left out;
+        `sface`, and `vggface2` with 512 numbers, bring their own head.
+    keep_statistics: pretrained normalisation layers go on with the running statistics that they
+        came with, instead of those of each batch; their gains and shifts are trained all the same.
     pool: `places` keeps the places of the last feature map for the head (aligned faces have their
         parts at fixed places), `average` averages over them.
+    projection: the linear layer and what follows it are for training only: losses see its D
+        numbers, while the embedding is the normalised feature map before it (Chen et al., SimCLR,
+        ICML 2020). What tells the identities of training apart is then less of a bottleneck for
+        others.
+    views: the embedding is the mean of those of `one` view, of the crop and its mirror image
+        (`mirrored`), or of these and their middle three quarters (`four`), in as many times the
+        time. Training looks at one.
     embedding_size: D. dropout: before the head. init: of the head's linear layer.
     maxout: linear pieces whose largest is taken, 1 is a plain linear layer.
     activation: of the raw embedding, before the space.
@@ -59,7 +89,10 @@ class ModelConfig:
     stem_stride: int = 2
     width: int = 64
     pretrained: Pretrained = "none"
+    keep_statistics: bool = False
     pool: Pool = "places"
+    projection: bool = False
+    views: Views = "one"
     embedding_size: int = 128
     dropout: float = 0.1
     maxout: int = 1
@@ -93,6 +126,8 @@ class ModelConfig:
             )
         if self.maxout < 1:
             raise ValueError(f"maxout must be at least 1 piece, not {self.maxout}.")
+        if self.projection and (self.pool != "average" or self.has_own_head):
+            raise ValueError("projection needs pool average, and a head of our own.")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}.")
 
@@ -125,27 +160,45 @@ class ModelConfig:
 
     def _check_pretrained(self) -> None:
         if self.pretrained == "none":
+            self._leave_out("keep_statistics", "there are no pretrained statistics")
             return
-        known = "vggface2" if self.backbone == "inception_resnet_v1" else "imagenet"
+        known = WEIGHTS_OF[self.backbone]
         if self.pretrained != known:
             raise ValueError(
                 f"There are no weights {self.pretrained!r} for {self.backbone}: pretrained must be "
                 f"none or {known}."
             )
         self._leave_out("width", f"the weights of {known} have 64 channels there")
+        if self.backbone in RESNETS and self.stem == "small":
+            self._leave_out("keep_statistics", "the stem 'small' is fresh and changes what follows")
         if known == "vggface2" and self.side_px > VGGFACE2_SIDE_PX:
             raise ValueError(
                 f"side_px must be at most {VGGFACE2_SIDE_PX} with pretrained 'vggface2': smaller "
                 f"crops are enlarged to what its weights were trained on, not {self.side_px}."
             )
+        if known in ("sface", "dlib"):
+            self._leave_out("side_px", f"{known} looks at faces at the five-point template")
+        if known == "dlib" and not self.keep_statistics:
+            raise ValueError(
+                "keep_statistics must be true with pretrained 'dlib': its authors folded the "
+                "statistics into the weights."
+            )
+        if known == "sface":
+            self._leave_out("embedding_size", "SFace's own head is kept")
         if self.has_own_head:
-            if self.pool != "average":
-                raise ValueError(
-                    "pool must be average with pretrained 'vggface2' and embedding_size 512: its "
-                    "own head is kept. Take another embedding_size for a new head."
-                )
-            for name in ("maxout", "init"):
-                self._leave_out(name, "the head of pretrained 'vggface2' is kept")
+            self._check_own_head("places" if known == "sface" else "average")
+
+    def _check_own_head(self, pool: Pool) -> None:
+        if self.pool != pool:
+            another = (
+                "" if self.pretrained == "sface" else " Take another embedding_size for a new head."
+            )
+            raise ValueError(
+                f"pool must be {pool} with pretrained {self.pretrained!r} and embedding_size "
+                f"{self.embedding_size}: its own head is kept.{another}"
+            )
+        for name in ("maxout", "init"):
+            self._leave_out(name, f"the head of pretrained {self.pretrained!r} is kept")
 
     def _leave_out(self, name: str, why: str) -> None:
         """Raise ValueError unless the field has its default."""
@@ -156,7 +209,8 @@ class ModelConfig:
     @property
     def has_own_head(self) -> bool:
         """Whether the head, too, is the one of the pretrained weights."""
-        return self.pretrained == "vggface2" and self.embedding_size == VGGFACE2_EMBEDDING_SIZE
+        size = {"vggface2": VGGFACE2_EMBEDDING_SIZE, "sface": SFACE_EMBEDDING_SIZE}
+        return size.get(self.pretrained) == self.embedding_size
 
     @property
     def d_max(self) -> float:

@@ -3,6 +3,8 @@
 Shapes: B batch, H x W pixels, D embedding size.
 """
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,14 @@ from training.models.config import ModelConfig
 from training.models.head import initialise_head, make_head
 from training.models.pretrained import load_pretrained, pixel_scale
 from training.spaces import to_space
+
+
+def middle(pixels_B3HW: Tensor) -> Tensor:
+    """The middle three quarters of each side, enlarged to the whole of it."""
+    height, width = pixels_B3HW.shape[2], pixels_B3HW.shape[3]
+    top, left = height // 8, width // 8
+    inside = pixels_B3HW[:, :, top : height - top, left : width - left]
+    return nn.functional.interpolate(inside, (height, width), mode="bilinear", align_corners=False)
 
 
 class EmbeddingNet(nn.Module):
@@ -37,26 +47,57 @@ class EmbeddingNet(nn.Module):
         self.register_buffer("pixel_gain", torch.tensor(scale.gain).view(1, 3, 1, 1))
         self.register_buffer("pixel_shift", torch.tensor(scale.shift).view(1, 3, 1, 1))
         self.tanh = config.activation == "tanh"
+        self.projection = config.projection
+        self.views: str = config.views
         self.space: str = config.space
         self.scale = config.scale
         self.norm_gradient = config.norm_gradient
+        self._keeps_statistics = config.keep_statistics
+        self._own_head = config.has_own_head
         if load_weights:
             load_pretrained(self.backbone, self.head, config)
+        self.train()
+
+    @torch.jit.unused
+    def train(self, mode: bool = True) -> Self:
+        """As in torch, but for pretrained normalisation layers that keep their statistics."""
+        super().train(mode)
+        if self._keeps_statistics:
+            for part in (self.backbone, self.head) if self._own_head else (self.backbone,):
+                for module in part.modules():
+                    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                        module.eval()
+        return self
 
     def forward(self, images_BHW3: Tensor) -> Tensor:
         """uint8 (B, H, W, 3) RGB to embeddings; normalisation and space are inside."""
         pixels_B3HW = images_BHW3.permute(0, 3, 1, 2)
         # Weights may compute in bfloat16, which cannot tell 256 values apart near 1.
         wide = torch.promote_types(torch.float32, self.pixel_gain.dtype)
-        return self.embed(pixels_B3HW.to(wide) / 127.5 - 1)
+        pixels_B3HW = pixels_B3HW.to(wide) / 127.5 - 1
+        views = [pixels_B3HW]
+        if self.views == "four":
+            views.append(middle(pixels_B3HW))
+        if self.views != "one":
+            views += [view.flip(3) for view in views]
+        each_V = [self._embedded(view, self.projection) for view in views]
+        if len(each_V) == 1:
+            return each_V[0]
+        mean_BD = torch.stack(each_V).mean(dim=0)
+        return to_space(mean_BD, self.space, self.scale, self.norm_gradient)
 
     def embed(self, pixels_B3HW: Tensor) -> Tensor:
         """Pixels in [-1, 1], (B, 3, H, W), to embeddings; what training calls after augmenting.
 
         float32, or float64 where the weights are; the space is never computed in less.
         """
+        return self._embedded(pixels_B3HW, False)
+
+    def _embedded(self, pixels_B3HW: Tensor, features: bool) -> Tensor:
+        """features: without the linear layer and what follows it."""
         pixels_B3HW = pixels_B3HW.to(self.pixel_gain.dtype)
-        raw_BD = self.head(self.backbone(pixels_B3HW * self.pixel_gain + self.pixel_shift))
+        map_BChw = self.backbone(pixels_B3HW * self.pixel_gain + self.pixel_shift)
+        raw_BD = self.head[0](map_BChw).mean(dim=(2, 3)) if features else self.head(map_BChw)
         if raw_BD.dtype != torch.float64:
             raw_BD = raw_BD.to(torch.float32)
         if self.tanh:

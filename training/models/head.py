@@ -35,8 +35,8 @@ def make_head(config: ModelConfig, channels: int, side: int) -> nn.Sequential:
     Where we differ: the research code's head is batch normalisation, average, ReLU or maxout and a
     linear layer without bias.
     """
-    if config.has_own_head:
-        return _own_head(config)
+    if config.has_own_head and config.pretrained == "vggface2":
+        return _vggface2_head(config)
     pieces, size = config.maxout, config.embedding_size
     places = side**2 if config.pool == "places" else 1
     return nn.Sequential(
@@ -95,7 +95,7 @@ def initialise(weight_DN: Tensor, init: Initialisation) -> None:
         nn.init.normal_(weight_DN, std=inputs**-0.5)
 
 
-def _own_head(config: ModelConfig) -> nn.Sequential:
+def _vggface2_head(config: ModelConfig) -> nn.Sequential:
     """As in facenet-pytorch's InceptionResnetV1, by the names that its weights have."""
     return nn.Sequential(
         OrderedDict(
