@@ -385,6 +385,26 @@ def test_what_cannot_teach_is_one_line(
         assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [("size", "--set model.embedding_size=64"), ("run", "add --resume"), ("ranks", "torchrun")],
+)
+def test_what_training_would_refuse_is_refused_before_anything_is_taught(
+    trouble: str, words: str, waves: Path, tiny_bundle: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    run = tmp_path / "run"
+    if trouble == "run":
+        run.mkdir()
+        (run / "checkpoint.pt").write_bytes(b"")
+    if trouble == "ranks":
+        monkeypatch.setenv("RANK", "0")
+    more = ["--set", "model.embedding_size=32"] if trouble == "size" else []
+    assert main(words_of(waves, tiny_bundle, run, *more)) == 1
+    assert words in only_line(capsys)
+    assert not (waves / TARGETS_NAME).exists()
+
+
 def test_distill_takes_dlibs_resnet_unless_told_otherwise(
     waves: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
