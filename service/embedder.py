@@ -105,7 +105,11 @@ class TorchScriptEmbedder:
 
 
 def _frozen(model: torch.jit.ScriptModule) -> Callable[[Tensor], Tensor]:
-    """Weights become constants, which folds the normalisation layers into the convolutions."""
+    """Weights become constants, which folds the normalisation layers into the convolutions.
+
+    channels_last: on one thread a ResNet embeds a crop 1.3 times as fast, SFace's network as fast.
+    """
+    model.to(memory_format=torch.channels_last)
     with torchscript_deprecation_silenced():
         frozen: Callable[[Tensor], Tensor] = torch.jit.freeze(model)
     return frozen
