@@ -173,7 +173,7 @@ def refusals(folder: Path) -> list[str]:
         ("a wrong bundle hash", damaged, folder / "new.sqlite3", "export it anew"),
         ("a gallery of another bundle", shipped, other, "Start with the bundle"),
     ):
-        command = serve_command("--bundle-path", bundle_path, "--gallery-path", gallery)
+        command = serve_command("--bundle-path", bundle_path, "--gallery", gallery)
         ended = subprocess.run(
             command, capture_output=True, text=True, timeout=REFUSAL_LIMIT_S, check=False
         )

@@ -88,7 +88,7 @@ def main() -> int:
     """Run the story on a gallery that is thrown away; 0 if it came out right."""
     with tempfile.TemporaryDirectory(prefix="oneglance-demo-") as folder:
         try:
-            with local_service(Settings(gallery_path=Path(folder) / "gallery.sqlite3")) as service:
+            with local_service(Settings(gallery=str(Path(folder) / "gallery.sqlite3"))) as service:
                 right = show(service)
         except OneGlanceError as error:
             print(f"demo: {error}", file=sys.stderr)

@@ -1,267 +1,198 @@
-"""Kill -9 under enrolments and removals, many times over one gallery; then the time of a restart.
+"""Kill -9 under mixed writes, many times over one gallery; then the time of a restart.
 
-    python -m benchmarks.kill_gallery --rounds 200
+    python -m benchmarks.kill_gallery --rounds 1000
 
-A child enrols and removes without pause and says each acknowledgement. The parent kills it at a
-random moment, opens the gallery again and compares it with every acknowledgement so far:
-- each acknowledged template is in the file, byte for byte, and found by its own embedding with
-  its id at similarity 1 within 1e-6; nothing acknowledged as removed is in the file or found;
-- the one call in flight is wholly done or wholly not; revision and search index agree with it.
+A child enrols, removes, merges and re-embeds without pause, alone or from several threads, and
+says each call and each acknowledgement. The parent kills it at a random moment, opens the gallery
+again and compares it with every acknowledgement so far (benchmarks/gallery_check.py):
+- what was acknowledged is in the file, byte for byte, and found by its own embedding with its id
+  at similarity 1 within 1e-6; nothing acknowledged as removed is in a file or found;
+- each call in flight is wholly done or wholly not; revision and search index agree with it.
 The figure is the last line; the exit status is not 0 if anything failed.
 """
 
 import argparse
+import json
+import os
 import random
+import select
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
-import apsw
-import numpy as np
+import index.memory_searcher
+from benchmarks.gallery_check import NEAR_ONE, Findings, compare, copies_left, opened
+from benchmarks.gallery_script import Began, Call, Done, Ledger
+from benchmarks.kill_gallery_child import THREADS, fill
 
-from benchmarks.kill_gallery_child import CONTRACT, embeddings_of
-from contract.errors import GalleryError
-from index.gallery import Gallery
-
-LIFE_MAX_S = 0.3
-NEAR_ONE = 1e-6
-RESTART_TEMPLATES = 10_000
-RESTART_LIMIT_S = 5.0
-RESTARTS = 3
-
-Rows = list[tuple[str, bytes]]  # template id, float32 embedding
+LIFE_MAX_S: Final = 0.3
+RESTART_TEMPLATES: Final = 10_000
+RESTART_LIMIT_S: Final = 5.0
+RESTARTS: Final = 3
+_CHILD: Final = "benchmarks.kill_gallery_child"
+_HANGS_S: Final = 60.0
 
 
 @dataclass
-class Ledger:
-    """All that was acknowledged so far, and what was found wrong with it."""
+class Killed(Findings):
+    """What all restarts have shown."""
 
     kills: int = 0
-    subjects: dict[str, Rows] = field(default_factory=dict)
-    removed: set[str] = field(default_factory=set)
-    removed_rows: Rows = field(default_factory=list)
-    revision: int = 0
-    next_operation: int = 1
-    acknowledged: int = 0
-    finished: int = 0  # calls in flight that turned out to be done
-    unfinished: int = 0  # and those that left nothing
-    lost: int = 0
-    returned: int = 0
-    faults: list[str] = field(default_factory=list)
-
-    def enrol(self, subject_id: str, rows: Rows) -> None:
-        self.subjects.setdefault(subject_id, []).extend(rows)
-
-    def remove(self, subject_id: str) -> None:
-        self.removed_rows += self.subjects.pop(subject_id)
-        self.removed.add(subject_id)
+    opening: int = 0  # killed before the gallery was open
+    ledger: Ledger = field(default_factory=Ledger)
+    next_number: int = 0
 
 
-@dataclass(frozen=True)
-class Call:
-    """An operation that the child began."""
+class Child:
+    """The process that forks workers, and what they say."""
 
-    kind: str
-    operation: int
-    subject_id: str
-    count: int
-
-    def blobs(self) -> list[bytes]:
-        return [row.tobytes() for row in embeddings_of(self.operation, self.count)]
-
-
-def spawn(mode: str, path: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "benchmarks.kill_gallery_child", mode, str(path)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def run_and_kill(child: subprocess.Popen[str], ledger: Ledger, life_s: float) -> list[str]:
-    """Let the child work for a while, kill it, and return what it said."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    child.stdin.write(f"{ledger.next_operation}\n")
-    child.stdin.flush()
-    try:
-        said, _ = child.communicate(timeout=life_s)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        said, _ = child.communicate()
-    if child.returncode != -signal.SIGKILL:
-        ledger.faults.append(f"the child ended by itself with {child.returncode}")
-    return said.splitlines()
-
-
-def book(lines: list[str], ledger: Ledger) -> Call | None:
-    """Enter the acknowledged calls in the ledger; the call in flight, if there is one."""
-    call = None
-    for line in lines:
-        words = line.split()
-        if words[0] == "start":
-            call = Call(words[1], int(words[2]), words[3], int(words[4]))
-            ledger.next_operation = call.operation + 1
-            continue
-        assert call is not None
-        assert call.operation == int(words[1])
-        ledger.revision = int(words[2])
-        ledger.acknowledged += 1
-        if call.kind == "enrol":
-            ledger.enrol(call.subject_id, list(zip(words[3:], call.blobs(), strict=True)))
-        else:
-            ledger.remove(call.subject_id)
-        call = None
-    return call
-
-
-def truth_of(path: Path) -> tuple[int, dict[str, Rows]]:
-    """Revision and all templates by subject, read without any code of index/."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    subjects: dict[str, Rows] = {
-        row[0]: [] for row in connection.execute("SELECT id FROM subjects")
-    }
-    sql = (
-        "SELECT s.id, t.id, t.embedding FROM templates t"
-        " LEFT JOIN subjects s ON s.number = t.subject_number ORDER BY t.number"
-    )
-    for subject_id, template_id, blob in connection.execute(sql):
-        subjects[subject_id].append((template_id, blob))
-    revision = connection.execute("SELECT revision FROM gallery").get
-    connection.close()
-    return revision, subjects
-
-
-def settle(call: Call, truth: dict[str, Rows], ledger: Ledger) -> None:
-    """Enter the call in flight in the ledger if the file has it whole."""
-    before, after = ledger.subjects.get(call.subject_id), truth.get(call.subject_id)
-    if before == after:
-        ledger.unfinished += 1
-    elif call.kind == "remove" and after is None:
-        ledger.remove(call.subject_id)
-        ledger.revision += 1
-        ledger.finished += 1
-    elif call.kind == "enrol" and after and after[: len(before or [])] == (before or []):
-        added = after[len(before or []) :]
-        if [blob for _, blob in added] != call.blobs():
-            ledger.faults.append(f"{call} was done by half: {len(added)} of {call.count} templates")
-        ledger.enrol(call.subject_id, added)
-        ledger.revision += 1
-        ledger.finished += 1
-    # Else compare() finds the difference and counts it.
-
-
-def compare(gallery: Gallery, revision: int, truth: dict[str, Rows], ledger: Ledger) -> None:
-    """Count what the file and the search answer otherwise than the ledger."""
-    if not revision == gallery.revision == ledger.revision:
-        ledger.faults.append(
-            f"revision {revision} in the file, {gallery.revision} in memory, "
-            f"{ledger.revision} acknowledged"
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", _CHILD, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-    back = ledger.removed & truth.keys()
-    ledger.returned += len(back)
-    there = {row for rows in truth.values() for row in rows}
-    expected = {row for rows in ledger.subjects.values() for row in rows}
-    ledger.lost += len(expected - there)
-    if back or truth != ledger.subjects:
-        ledger.faults.append(f"file and acknowledgements differ ({len(back)} returned)")
-    try:
-        gallery.verify()
-    except GalleryError as error:
-        ledger.faults.append(str(error))
-    search_all(gallery, ledger)
+        self._unread = b""
+        assert self._next() == ["ready"]
+
+    def run_and_kill(self, path: Path, number: int, threads: int, life_s: float) -> list[Any]:
+        """Let a worker work for a while, kill it; all that it said, and last how it ended."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([str(path), number, threads]).encode() + b"\n")
+        self._process.stdin.flush()
+        word, worker = self._next()
+        assert word == "born"
+        said: list[Any] = []
+        until = time.monotonic() + life_s
+        while (line := self._line(until - time.monotonic())) is not None:
+            said.append(line)
+            if line[0] == "ended":
+                return said
+        os.kill(worker, signal.SIGKILL)
+        while not said or said[-1][0] != "ended":
+            said.append(self._next())
+        return said
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(_HANGS_S)
+        self._process.stdout.close()
+
+    def _next(self) -> Any:
+        line = self._line(_HANGS_S)
+        if line is None:
+            raise TimeoutError("The child says nothing any more.")
+        return line
+
+    def _line(self, wait_s: float) -> Any:
+        """The next line, or None if there is none in time."""
+        assert self._process.stdout is not None
+        until = time.monotonic() + wait_s
+        while b"\n" not in self._unread:
+            left_s = max(0.0, until - time.monotonic())
+            if not select.select([self._process.stdout], [], [], left_s)[0]:
+                return None
+            self._unread += os.read(self._process.stdout.fileno(), 1 << 16)
+        line, self._unread = self._unread.split(b"\n", 1)
+        return json.loads(line)
 
 
-def search_all(gallery: Gallery, ledger: Ledger) -> None:
-    """Search for every template that should be found, and for those removed since last time."""
-    wanted = [(s, row) for s, rows in ledger.subjects.items() for row in rows]
-    gone, ledger.removed_rows = ledger.removed_rows, []
-    blobs = [row[1] for _, row in wanted] + [row[1] for row in gone]
-    if not blobs:
-        return
-    probes = np.frombuffer(b"".join(blobs), dtype="<f4").reshape(-1, CONTRACT.size)
-    found = gallery.search(probes, top_k=1).candidates
-    for (subject_id, (template_id, _)), candidates in zip(wanted, found, strict=False):
-        best = candidates[0] if candidates else None
-        if best is None or (best.subject.id, best.template_id) != (subject_id, template_id):
-            ledger.lost += 1
-        elif abs(best.similarity - 1) > NEAR_ONE:
-            ledger.faults.append(f"{subject_id} found at similarity {best.similarity}")
-    for candidates in found[len(wanted) :]:
-        ledger.returned += sum(c.similarity > 1 - NEAR_ONE for c in candidates)
+def book(said: list[Any], killed: Killed) -> None:
+    """Enter what a worker said in the ledger."""
+    words = [line[0] for line in said]
+    killed.opening += "opened" not in words
+    for word, *rest in said:
+        if word == "began":
+            call = Call(**rest[1])
+            killed.next_number = max(killed.next_number, call.seed + 1)
+            killed.ledger.read(Began(rest[0], call))
+        elif word == "done":
+            killed.ledger.read(Done(rest[0], tuple(rest[1:])))
+        elif word == "failed" or (word == "ended" and rest != [-signal.SIGKILL]):
+            killed.faults.append(f"the worker {word}: {rest}")
 
 
-def kill_rounds(path: Path, rounds: int, choose: random.Random) -> Ledger:
-    ledger = Ledger()
-    child = spawn("work", path)
-    while ledger.kills < rounds and not ledger.faults:  # After a fault, more would repeat it.
-        lines = run_and_kill(child, ledger, choose.uniform(0, LIFE_MAX_S))
-        ledger.kills += 1
-        # The next one starts Python while this one's work is looked at.
-        child = spawn("work", path)
-        call = book(lines, ledger)
-        with Gallery.open(path, CONTRACT) as gallery:
-            revision, truth = truth_of(path)
-            if call:
-                settle(call, truth, ledger)
-            compare(gallery, revision, truth, ledger)
-            if ledger.kills % 20 == 0:
-                print(
-                    f"{ledger.kills} kills, {ledger.acknowledged} calls acknowledged, in flight "
-                    f"{ledger.finished} done and {ledger.unfinished} not; "
-                    f"{gallery.template_count} templates, {len(ledger.faults)} faults",
-                    file=sys.stderr,
-                )
-    child.kill()
-    child.communicate()
-    return ledger
+def kill_rounds(path: Path, rounds: int, choose: random.Random) -> Killed:
+    """Kill that often, or until something is found wrong: after that, more would repeat it."""
+    killed = Killed()
+    child = Child()
+    while killed.kills < rounds and not killed.bad():
+        threads = choose.choice((1, 1, THREADS))
+        # A thread's subjects are told by their number: see kill_gallery_child.
+        number = -(-killed.next_number // THREADS) * THREADS
+        said = child.run_and_kill(path, number, threads, choose.uniform(0, LIFE_MAX_S))
+        killed.kills += 1
+        book(said, killed)
+        ledger = killed.ledger
+        with opened(path) as gallery:
+            in_flight = ledger.in_flight.values()
+            ledger.state = compare(gallery, path, ledger.state, in_flight, killed)
+            ledger.in_flight.clear()
+        if copies := copies_left(path.parent, ledger.state):
+            killed.faults.append(f"{copies} removed embeddings are still in the files")
+        if killed.kills % 100 == 0:
+            print(
+                f"{killed.kills} kills, {ledger.acknowledged.total()} calls acknowledged, "
+                f"{len(ledger.state.rows())} templates, {len(killed.faults)} faults",
+                file=sys.stderr,
+            )
+    child.close()
+    return killed
 
 
 def measure_restarts(path: Path) -> tuple[float, float]:
     """Median seconds from Gallery.open to the first answer, and of the whole process."""
-    with Gallery.open(path, CONTRACT) as gallery:
-        for number in range(RESTART_TEMPLATES // 4):
-            gallery.enroll(embeddings_of(number, 4))
+    fill(path, RESTART_TEMPLATES)
     inside, whole = [], []
     for _ in range(RESTARTS):
         start = time.perf_counter()
-        said, _ = spawn("restart", path).communicate()
+        command = [sys.executable, "-m", _CHILD, "restart", str(path)]
+        said = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
         whole.append(time.perf_counter() - start)
-        seconds, count, similarity = said.split()
-        assert int(count) == RESTART_TEMPLATES
-        assert abs(float(similarity) - 1) <= NEAR_ONE
-        inside.append(float(seconds))
+        seconds, count, similarity = json.loads(said)
+        assert count == RESTART_TEMPLATES
+        assert abs(similarity - 1) <= NEAR_ONE
+        inside.append(seconds)
     return statistics.median(inside), statistics.median(whole)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run all; 0 if nothing was lost, returned or otherwise wrong, and restarts are fast."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=200, help="kills (default: 200)")
+    parser.add_argument("--rounds", type=int, default=1000, help="kills (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
-    options = parser.parse_args()
-    rounds: int = options.rounds
-    seed: int = options.seed
+    options = parser.parse_args(arguments)
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="oneglance-kill-") as folder:
-        ledger = kill_rounds(Path(folder) / "gallery.db", rounds, random.Random(seed))
+        place = Path(folder) / "killed"
+        place.mkdir()
         seconds, process_s = measure_restarts(Path(folder) / "large.db")
-    for fault in ledger.faults:
+        index.memory_searcher.SNAPSHOT_FROM_ROWS = 1  # So that snapshots are part of it.
+        killed = kill_rounds(place / "gallery.db", options.rounds, random.Random(options.seed))
+    for fault in killed.faults:
         print(f"FAULT: {fault}", file=sys.stderr)
+    acknowledged = killed.ledger.acknowledged
+    kinds = ", ".join(f"{count} {kind}" for kind, count in acknowledged.most_common())
     print(
-        f"{ledger.acknowledged} calls acknowledged; in flight when killed: {ledger.finished} "
-        f"wholly done, {ledger.unfinished} wholly not"
+        f"{acknowledged.total()} calls acknowledged in {time.perf_counter() - start:.0f} s "
+        f"({kinds}); in flight when killed: {killed.done} wholly done, {killed.undone} wholly not; "
+        f"{killed.opening} times it was still opening"
     )
     print(f"restart as a whole process, Python and imports included: {process_s:.2f} s")
-    failed = bool(ledger.lost or ledger.returned or ledger.faults) or seconds >= RESTART_LIMIT_S
-    others = f", {len(ledger.faults)} faults" if ledger.faults else ""
+    others = f", {len(killed.faults)} faults" if killed.faults else ""
     print(
-        f"{ledger.kills} kills: {ledger.lost} lost, {ledger.returned} returned{others}; "
+        f"{killed.kills} kills: {killed.lost} lost, {killed.returned} returned{others}; "
         f"restart with {RESTART_TEMPLATES:,} templates {seconds:.2f} s"
     )
-    return int(failed)
+    return int(killed.bad() or killed.kills < options.rounds or seconds >= RESTART_LIMIT_S)
 
 
 if __name__ == "__main__":

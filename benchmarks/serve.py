@@ -30,7 +30,7 @@ def start(folder: Path, port: int) -> subprocess.Popen[str]:
         **{k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")},
         "ONEGLANCE_HOST": "127.0.0.1",
         "ONEGLANCE_PORT": str(port),
-        "ONEGLANCE_GALLERY_PATH": str(folder / "gallery.sqlite3"),
+        "ONEGLANCE_GALLERY": str(folder / "gallery.sqlite3"),
     }
     with (folder / "log").open("w", encoding="utf-8") as words:
         return subprocess.Popen(

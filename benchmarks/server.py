@@ -81,7 +81,7 @@ class Server:
 def serving(gallery_path: Path, log: Path) -> Iterator[Server]:
     """A ready server on a free port, its words in the file `log`; ended in the end."""
     port = free_port()
-    options = ("--host", "127.0.0.1", "--port", port, "--gallery-path", gallery_path)
+    options = ("--host", "127.0.0.1", "--port", port, "--gallery", gallery_path)
     with log.open("w", encoding="utf-8") as words:
         process = subprocess.Popen(
             serve_command(*options), stdout=words, stderr=words, text=True, env=dict(os.environ)

@@ -67,7 +67,7 @@ def measure(root: Path, gallery_path: Path, *, seed: int = 0) -> Outcome:
     Raises DataMissingError, or OneGlanceError where the service cannot start.
     """
     outcome = Outcome()
-    with LfwPeople(root) as people, local_service(Settings(gallery_path=gallery_path)) as service:
+    with LfwPeople(root) as people, local_service(Settings(gallery=str(gallery_path))) as service:
         cast = people.cast(
             enrolled=ENROLLED, strangers=STRANGERS, seed=seed, without=trained_names(root)
         )

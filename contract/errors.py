@@ -12,7 +12,9 @@ OneGlanceError
 │   └── BundleFileError           a file is missing or its hash differs
 ├── GalleryError
 │   ├── ContractMismatchError     embeddings of another bundle
+│   ├── CollectionNotFoundError
 │   ├── SubjectNotFoundError
+│   ├── TemplateNotFoundError
 │   ├── SubjectConflictError      the subject exists and says something else
 │   ├── GalleryLockedError        another process owns the gallery file
 │   └── GalleryUnavailableError   the storage cannot be written or read now
@@ -102,6 +104,22 @@ class SubjectNotFoundError(GalleryError):
     def __init__(self, subject_id: str) -> None:
         super().__init__(f"There is no subject {subject_id!r}.")
         self.subject_id = subject_id
+
+
+class TemplateNotFoundError(GalleryError):
+    """No template of that id."""
+
+    def __init__(self, template_id: str) -> None:
+        super().__init__(f"There is no template {template_id!r}.")
+        self.template_id = template_id
+
+
+class CollectionNotFoundError(GalleryError):
+    """No collection of that id."""
+
+    def __init__(self, collection_id: str) -> None:
+        super().__init__(f"There is no collection {collection_id!r}.")
+        self.collection_id = collection_id
 
 
 class SubjectConflictError(GalleryError):

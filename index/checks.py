@@ -6,17 +6,22 @@ Shapes: M rows, D embedding size.
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from index.clock import check_time
 from index.records import JSON, Embeddings
 
 # Safe in a URL path, a file name and a log line; never "." or "..".
 SUBJECT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+~-]{0,127}")
 NAME_MAX_CHARS = 256
 EXTERNAL_ID_MAX_CHARS = 128
+CONSENT_REF_MAX_CHARS = 128
+CROP_MAX_BYTES = 1_048_576
+# Search indexes hold embeddings in half precision; every bounded space of ours is far inside.
+NUMBER_MAX = 65_504.0
 METADATA_MAX_BYTES = 65_536
 
 
@@ -32,7 +37,20 @@ def check_embeddings(embeddings_MD: Any, *, size: int, what: str) -> Embeddings:
         array = np.array(array, dtype=np.float32, order="C")
     if not np.isfinite(array).all():
         raise ValueError(f"{what} must be finite: there is a NaN, an infinity or an overflow.")
+    if np.abs(array).max(initial=0.0) > NUMBER_MAX:
+        raise ValueError(f"{what} must hold numbers from -{NUMBER_MAX:g} to {NUMBER_MAX:g}.")
     return array
+
+
+def check_crops(crops: Sequence[bytes | None] | None, *, count: int) -> list[bytes | None]:
+    """One picture file or None for each of `count` templates, up to 1 MiB each."""
+    if crops is None:
+        return [None] * count
+    if len(crops) != count:
+        raise ValueError(f"There must be a crop, or None, for each of {count} templates.")
+    if any(crop is not None and not 0 < len(crop) <= CROP_MAX_BYTES for crop in crops):
+        raise ValueError(f"A crop must be a picture file of 1 to {CROP_MAX_BYTES} bytes.")
+    return list(crops)
 
 
 def check_subject_id(subject_id: str) -> str:
@@ -78,6 +96,27 @@ def metadata_text(metadata: Mapping[str, JSON]) -> str:
             f"The metadata takes {size} bytes as JSON, at most {METADATA_MAX_BYTES} are kept."
         )
     return text
+
+
+def check_facts(**facts: Any) -> dict[str, Any]:
+    """Facts about a subject, each as it is stored. Raises ValueError."""
+    limits = {
+        "name": NAME_MAX_CHARS,
+        "external_id": EXTERNAL_ID_MAX_CHARS,
+        "consent_ref": CONSENT_REF_MAX_CHARS,
+    }
+    checked: dict[str, Any] = {}
+    for field, value in facts.items():
+        if field in limits:
+            words = field.replace("_", " ")
+            checked[field] = check_text(value, what=words, max_chars=limits[field])
+        elif field == "expires_at":
+            checked[field] = check_time(value, what=field)
+        elif field == "metadata":
+            checked[field] = json.loads(metadata_text(value or {}))
+        else:
+            raise ValueError(f"A subject has no {field!r} that could be changed.")
+    return checked
 
 
 def _shown(text: str) -> str:

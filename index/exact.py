@@ -1,76 +1,90 @@
 """The slow, plain search that fast ones are tested against.
 
-Shapes: B probes, N templates, D embedding size.
+Shapes: B probes, N rows, D embedding size.
 """
 
-from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
 from contract.similarity import pairwise_similarity
-from index.records import Embeddings, Hit, TemplateBatch
+from index.records import Embeddings, Numbers
+from index.search import Change, Shortlist, Shortlists, SnapshotKey
 
 
 class ExactIndex:
-    """SearchIndex by dictionary and loop; O(N D) Python and numpy a probe."""
+    """SearchIndex by dictionary and numpy, for one thread; float32 rows, scored in float64."""
 
     def __init__(self, *, size: int, d_max: float) -> None:
         """size: D. d_max: see contract/similarity.py."""
         self._size = size
         self._d_max = d_max
         self._rows: dict[int, tuple[int, Embeddings]] = {}
+        self._revision = 0
+
+    @property
+    def revision(self) -> int:
+        """See SearchIndex."""
+        return self._revision
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, batch: TemplateBatch) -> None:
+    def apply(self, change: Change) -> None:
         """See SearchIndex."""
-        if batch.embeddings.shape != (len(batch), self._size):
-            raise ValueError(f"Templates must have the shape (N, {self._size}).")
-        numbers = batch.numbers.tolist()
-        if len(set(numbers)) < len(numbers) or any(n in self._rows for n in numbers):
-            raise ValueError("A template number may be added only once.")
+        removed, added = change.removed.tolist(), change.added.numbers.tolist()
+        if change.added.embeddings.shape != (len(added), self._size):
+            raise ValueError(f"Embeddings must have the shape (N, {self._size}).")
+        if len(set(removed)) < len(removed) or any(n not in self._rows for n in removed):
+            raise ValueError("Only rows that are there can be removed, each once.")
+        left = self._rows.keys() - set(removed)
+        if len(set(added)) < len(added) or not left.isdisjoint(added):
+            raise ValueError("A row's number may be added only once.")
+        for number in removed:
+            del self._rows[number]
         for number, subject, row in zip(
-            numbers, batch.subject_numbers.tolist(), batch.embeddings, strict=True
+            added, change.added.subject_numbers.tolist(), change.added.embeddings, strict=True
         ):
             self._rows[number] = (subject, row.copy())
+        self._revision = change.revision
 
-    def remove(self, numbers: Iterable[int]) -> None:
-        """See SearchIndex."""
-        gone = list(numbers)
-        if len(set(gone)) < len(gone) or any(n not in self._rows for n in gone):
-            raise ValueError("Only templates that are there can be removed, each once.")
-        for number in gone:
-            del self._rows[number]
-
-    def search(self, probes_BD: Embeddings, *, top_k: int) -> list[list[Hit]]:
-        """See SearchIndex."""
-        held = self.templates()
-        similarities_BN = pairwise_similarity(probes_BD, held.embeddings, self._d_max)
-        found = []
+    def shortlist(self, probes_BD: Embeddings, *, rows: int) -> Shortlists:
+        """See SearchIndex; equally similar rows by number."""
+        numbers = np.array(list(self._rows), dtype=np.int64)
+        subject_numbers = self.subjects(numbers)
+        similarities_BN = pairwise_similarity(probes_BD, self.embeddings(numbers), self._d_max)
+        lists = []
         for similarities_N in similarities_BN:
-            best: dict[int, Hit] = {}
-            for number, subject, similarity in zip(
-                held.numbers.tolist(),
-                held.subject_numbers.tolist(),
-                similarities_N.tolist(),
-                strict=True,
-            ):
-                hit = Hit(subject_number=subject, template_number=number, similarity=similarity)
-                if subject not in best or _rank(hit) < _rank(best[subject]):
-                    best[subject] = hit
-            found.append(sorted(best.values(), key=_rank)[:top_k])
-        return found
+            order_N = np.lexsort((numbers, -similarities_N))
+            listed = order_N[:rows]
+            lists.append(
+                Shortlist(
+                    numbers=numbers[listed],
+                    subject_numbers=subject_numbers[listed],
+                    similarities=similarities_N[listed],
+                    left_out=float(similarities_N[order_N[rows]]) if rows < len(self) else -1.0,
+                )
+            )
+        return Shortlists(lists=tuple(lists), revision=self._revision, error=0.0)
 
-    def templates(self) -> TemplateBatch:
+    def __contains__(self, number: int) -> bool:
         """See SearchIndex."""
-        rows = [row for _, row in self._rows.values()]
-        return TemplateBatch(
-            numbers=np.array(list(self._rows), dtype=np.int64),
-            subject_numbers=np.array([s for s, _ in self._rows.values()], dtype=np.int64),
-            embeddings=np.array(rows, dtype=np.float32).reshape(-1, self._size),
-        )
+        return number in self._rows
 
+    def subjects(self, numbers: Numbers) -> Numbers:
+        """See SearchIndex."""
+        return np.array([self._rows[n][0] for n in numbers.tolist()], dtype=np.int64)
 
-def _rank(hit: Hit) -> tuple[float, int, int]:
-    return -hit.similarity, hit.subject_number, hit.template_number
+    def embeddings(self, numbers: Numbers) -> Embeddings:
+        """See SearchIndex."""
+        rows = [self._rows[n][1] for n in numbers.tolist()]
+        return np.array(rows, dtype=np.float32).reshape(-1, self._size)
+
+    def settle(self) -> None:
+        """See SearchIndex: nothing runs in the background."""
+
+    def save(self, path: Path, key: SnapshotKey) -> None:
+        """Writes nothing: it is filled from the store each time."""
+
+    def close(self) -> None:
+        """See SearchIndex."""

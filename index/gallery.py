@@ -1,240 +1,124 @@
-"""The gallery: enrol, remove and search subjects of one embedding contract.
+"""The gallery: enrol, remove and search the subjects of one collection.
 
-The SQLite store is the truth, the search index in memory is derived from it and rebuilt at every
-start. A write is committed to the store first, then shown to searches, then acknowledged.
-
-Locks, always taken in this order: `_write_lock` for a whole write, fsync included; `_view_lock`
-for index, counts and revision, held only while memory is read or changed. So a search waits for
-other searches and for memory, never for a disk.
+The database is the truth, an index in memory is derived from it. A write is committed to the
+truth first, then shown to searches, then acknowledged; writes that wait for one another share a
+commit. A search waits for memory, never for a write to reach the disk.
 Shapes: B probes, M templates of one enrolment, D embedding size.
 """
 
-import dataclasses
 import json
-import threading
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import numpy as np
+from typing import Any, Final, Self, TypeVar
 
 from contract.embedding_contract import EmbeddingContract
-from contract.errors import GalleryError, GalleryUnavailableError, SubjectNotFoundError
-from index.agreement import check_agreement, find_known
+from contract.errors import SubjectNotFoundError
 from index.checks import (
-    EXTERNAL_ID_MAX_CHARS,
-    NAME_MAX_CHARS,
+    check_crops,
     check_embeddings,
+    check_facts,
     check_subject_id,
-    check_text,
     metadata_text,
 )
-from index.flat import FlatIndex
+from index.clock import check_time, now
+from index.galleries import Galleries
+from index.open_collection import OpenCollection
+from index.ranking import Truth, rank
 from index.records import (
     JSON,
-    Candidate,
     Embeddings,
     Enrollment,
-    Hit,
     SearchResult,
-    StoredTemplate,
     Subject,
     SubjectPage,
-    TemplateBatch,
+    Template,
 )
-from index.search import SearchIndex
-from index.store import GalleryStore
-from index.verify import check_index
+from index.scoring import ScoringName
+from index.tables import collections, subjects, templates
+from index.tables.collections import DEFAULT_COLLECTION
+from index.tables.templates import UnderContract
+from index.tiers import Tier
+from index.writes.amending import amend
+from index.writes.effect import Effect
+from index.writes.enrolling import Wish, enrol
+from index.writes.merging import merge
+from index.writes.removing import remove_subjects, remove_template
+from index.writes.scope import Scope
 
-PAGE_MAX = 1_000
+PAGE_MAX: Final = 1_000
+_SWEEP_SUBJECTS: Final = 200
+
+T = TypeVar("T")
 
 
-class Gallery:
-    """The enrolled set; any thread may call anything. Open it with `Gallery.open`.
+class Gallery(OpenCollection):
+    """One collection; any thread may call anything. Open it with `Gallery.open`.
 
     Every method may raise GalleryUnavailableError (storage, or closed). Whatever a write raises,
-    it has changed nothing.
+    it has changed nothing; only where GalleryUnavailableError says that a connection was lost,
+    it may have been done.
     """
 
-    def __init__(
-        self, contract: EmbeddingContract, store: GalleryStore, search_index: SearchIndex
-    ) -> None:
-        """Take over an open store and an empty index, and fill the index."""
-        self.contract = contract
-        self._store = store
-        self._index = search_index
-        self._write_lock = threading.Lock()
-        self._view_lock = threading.Lock()
-        self._unusable = ""
-        for batch in store.all_templates():
-            self._index.add(batch)
-        self._subject_count = store.subject_count()
-        self._revision = store.revision()
-
     @classmethod
-    def open(cls, path: Path, contract: EmbeddingContract) -> Self:
-        """Open the gallery file at `path`, or make it and its folder, for this process alone.
+    def open(
+        cls,
+        location: Path | str,
+        contract: EmbeddingContract | None = None,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        tier: Tier = "auto",
+        scoring: ScoringName = "best",
+    ) -> Self:
+        """Open a collection of the database at `location`, or make what is not there yet.
 
-        Raises GalleryLockedError (another process has it), ContractMismatchError (it holds other
-        embeddings), GalleryError (its schema is of another release) or GalleryUnavailableError
-        (not a gallery, damaged, no permission).
+        location: path of a SQLite file, then for this process alone, or a `postgresql://` URL.
+        contract: what the embeddings are made by; None takes a collection as it is.
+        tier: how a file's index in memory searches, see index/tiers.py. scoring: see
+        index/scoring.py.
+        Raises GalleryLockedError (another process has the file), ContractMismatchError (other
+        embeddings are in there), GalleryError (the schema is of a newer release) or
+        GalleryUnavailableError (not a gallery, damaged, no permission, not reachable).
         """
-        store = GalleryStore(path, contract)
+        galleries = Galleries.open(location, tier=tier, scoring=scoring)
         try:
-            return cls(contract, store, FlatIndex(size=contract.size, d_max=contract.d_max))
+            return cls(galleries, *galleries.view(collection, contract))
         except BaseException:
-            store.close()
+            galleries.close()
             raise
 
-    def close(self) -> None:
-        """Finish the write under way and let the file go; a second call does nothing."""
-        with self._write_lock:
-            with self._view_lock:
-                self._unusable = self._unusable or "The gallery is closed."
-            self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @property
-    def revision(self) -> int:
-        """Number of acknowledged writes in the life of the gallery."""
-        with self._view_lock:
-            return self._revision
-
-    @property
-    def subject_count(self) -> int:
-        """Number of enrolled subjects."""
-        with self._view_lock:
-            return self._subject_count
-
-    @property
-    def template_count(self) -> int:
-        """Number of templates of all subjects."""
-        with self._view_lock:
-            return len(self._index)
-
-    def enroll(
-        self,
-        embeddings_MD: Embeddings,
-        *,
-        subject_id: str | None = None,
-        name: str | None = None,
-        external_id: str | None = None,
-        metadata: Mapping[str, JSON] | None = None,
-    ) -> Enrollment:
-        """Store M >= 1 templates, float32 (M, D), of a subject that is there or made now.
-
-        The subject is the one of `subject_id`, else the one of `external_id`, else a new one; an
-        unknown `subject_id` becomes the new subject's. What else is given about a subject that
-        is there must be what is stored (None: not asked); nothing is ever overwritten.
-
-        subject_id: see checks.check_subject_id. name: up to 256, external_id: up to 128
-        characters, no control characters. metadata: up to 64 KiB as JSON.
-        Raises ValueError, SubjectConflictError (the subject says something else, or the external
-        id is another's), GalleryFullError.
-        """
-        embeddings = check_embeddings(embeddings_MD, size=self.contract.size, what="Embeddings")
-        if not len(embeddings):
-            raise ValueError("An enrolment needs at least one embedding.")
-        subject = Subject(
-            id=uuid.uuid4().hex if subject_id is None else check_subject_id(subject_id),
-            name=check_text(name, what="name", max_chars=NAME_MAX_CHARS),
-            external_id=check_text(
-                external_id, what="external id", max_chars=EXTERNAL_ID_MAX_CHARS
-            ),
-            metadata=json.loads(metadata_text({} if metadata is None else metadata)),
-            template_count=0,
-            created_at=datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
-        )
-        template_ids = tuple(uuid.uuid4().hex for _ in embeddings)
-        with self._writing():
-            known = find_known(self._store, subject, by_id=subject_id is not None)
-            if known:
-                check_agreement(known.subject, subject, metadata_given=metadata is not None)
-            stored = self._store.enroll(
-                subject, template_ids, embeddings, number=known.number if known else None
-            )
-            batch = TemplateBatch(
-                numbers=stored.template_numbers,
-                subject_numbers=np.full_like(stored.template_numbers, stored.subject_number),
-                embeddings=embeddings,
-            )
-            with self._view_lock:
-                self._index.add(batch)
-                self._subject_count += known is None
-                self._revision = stored.revision
-        before = known.subject if known else subject
-        return Enrollment(
-            subject=dataclasses.replace(
-                before, template_count=before.template_count + len(embeddings)
-            ),
-            created=known is None,
-            template_ids=template_ids,
-            revision=stored.revision,
-        )
-
-    def remove_subject(self, subject_id: str) -> int:
-        """Remove a subject with all its templates; the revision that no longer has it.
-
-        Raises SubjectNotFoundError.
-        """
-        with self._writing():
-            known = self._store.subject_by_id(subject_id)
-            if known is None:
-                raise SubjectNotFoundError(subject_id)
-            removed = self._store.remove_subject(known.number)
-            with self._view_lock:
-                self._index.remove(removed.template_numbers.tolist())
-                self._subject_count -= 1
-                self._revision = removed.revision
-        return removed.revision
-
-    def search(self, probes_BD: Embeddings, *, top_k: int) -> SearchResult:
-        """The `top_k` >= 1 most similar subjects of each probe, float32 (B, D), best first.
-
-        Fewer only where there are fewer subjects; none in an empty gallery. Scores and order are
-        SearchIndex.search's, of `revision`; names and counts are those of the moment after, and
-        a subject removed meanwhile is left out and the next one takes its place.
-        Raises ValueError.
-        """
-        probes = check_embeddings(probes_BD, size=self.contract.size, what="Probes")
-        if top_k < 1:
-            raise ValueError(f"top_k must be at least 1, not {top_k}.")
-        wanted = top_k
-        while True:
-            with self._view_lock:
-                self._check_usable()
-                hits_B = self._index.search(probes, top_k=wanted)
-                revision = self._revision
-            found = self._store.templates({h.template_number for hits in hits_B for h in hits})
-            result = tuple(_candidates(hits, found)[:top_k] for hits in hits_B)
-            if all(
-                len(candidates) == top_k or len(hits) < wanted
-                for candidates, hits in zip(result, hits_B, strict=True)
-            ):
-                return SearchResult(candidates=result, revision=revision)
-            wanted *= 2
+    # -- what is there ------------------------------------------------------------------------
 
     def subject(self, subject_id: str) -> Subject:
         """The subject of that id. Raises SubjectNotFoundError."""
-        self._check_usable()
-        known = self._store.subject_by_id(subject_id)
-        if known is None:
-            raise SubjectNotFoundError(subject_id)
-        return known.subject
+
+        def find(scope: Scope) -> Subject:
+            known = subjects.find_by_id(scope.c, self.number, subject_id)
+            if known is None:
+                raise SubjectNotFoundError(subject_id)
+            return known.subject
+
+        return self.read(find)
+
+    def templates(self, subject_id: str) -> tuple[Template, ...]:
+        """The templates of a subject, oldest first. Raises SubjectNotFoundError."""
+
+        def find(scope: Scope) -> tuple[Template, ...]:
+            known = subjects.find_by_id(scope.c, self.number, subject_id)
+            if known is None:
+                raise SubjectNotFoundError(subject_id)
+            return tuple(templates.describe_templates(scope.c, scope.searched, known.number))
+
+        return self.read(find)
+
+    def crop(self, template_id: str) -> bytes | None:
+        """The stored picture of a template, as it was given; None where there is none."""
+
+        def find(scope: Scope) -> bytes | None:
+            known = templates.find_template(scope.c, scope.searched, template_id)
+            return templates.get_crop(scope.c, template_id) if known else None
+
+        return self.read(find)
 
     def subjects(self, *, limit: int, after: str | None = None) -> SubjectPage:
         """Up to `limit` (1 to 1000) subjects in the order of their creation.
@@ -248,52 +132,166 @@ class Gallery:
             raise ValueError(f"limit must be from 1 to {PAGE_MAX}, not {limit}.")
         if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):
             raise ValueError("after must be the next_after of the page before.")
-        self._check_usable()
         # One more than asked tells whether there is a next page.
-        rows = self._store.subjects(limit=limit + 1, after=int(after or 0))
+        rows = self.read(
+            lambda scope: subjects.list_subjects(
+                scope.c, self.number, after=int(after or 0), limit=limit + 1
+            )
+        )
         return SubjectPage(
             subjects=tuple(row.subject for row in rows[:limit]),
             next_after=str(rows[limit - 1].number) if len(rows) > limit else None,
         )
 
+    def search(self, probes_BD: Embeddings, *, top_k: int) -> SearchResult:
+        """The `top_k` >= 1 most similar subjects of each probe, float32 (B, D), best first.
+
+        Fewer only where there are fewer subjects; none in an empty gallery. Similarities are
+        exact (float64 of the stored float32 embeddings); equals come in the order of enrolment.
+        Whoever was removed before the call, or has expired, is not found.
+        Raises ValueError.
+        """
+        self.galleries.queue.check_usable()
+        view = self._view
+        probes = check_embeddings(probes_BD, size=view.contract.size, what="Probes")
+        if top_k < 1:
+            raise ValueError(f"top_k must be at least 1, not {top_k}.")
+        return rank(
+            probes,
+            top_k=top_k,
+            d_max=view.contract.d_max,
+            shortlists=view.searcher.shortlists,
+            truth=lambda numbers: self._truth(view.of, numbers),
+        )
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def enroll(
+        self,
+        embeddings_MD: Embeddings,
+        *,
+        subject_id: str | None = None,
+        name: str | None = None,
+        external_id: str | None = None,
+        metadata: Mapping[str, JSON] | None = None,
+        expires_at: str | None = None,
+        consent_ref: str | None = None,
+        crops: Sequence[bytes | None] | None = None,
+    ) -> Enrollment:
+        """Store M >= 1 templates, float32 (M, D), of a subject that is there or made now.
+
+        The subject is the one of `subject_id`, else the one of `external_id`, else a new one; an
+        unknown `subject_id` becomes the new subject's. What else is given about a subject that
+        is there must be what is stored (None: not asked); nothing is ever overwritten.
+
+        subject_id: see checks.check_subject_id. name: up to 256, external_id and consent_ref: up
+        to 128 characters, no control characters. metadata: up to 64 KiB as JSON. expires_at: RFC
+        3339. crops: the picture that each template was made of, for a later re-embedding.
+        Raises ValueError, SubjectConflictError (the subject says something else, or the external
+        id is another's), ContractMismatchError (re-embedded meanwhile), GalleryFullError.
+        """
+        view = self._view
+        embeddings = check_embeddings(embeddings_MD, size=view.contract.size, what="Embeddings")
+        if not len(embeddings):
+            raise ValueError("An enrolment needs at least one embedding.")
+        facts = check_facts(name=name, external_id=external_id, consent_ref=consent_ref)
+        subject = Subject(
+            id=uuid.uuid4().hex if subject_id is None else check_subject_id(subject_id),
+            metadata=json.loads(metadata_text({} if metadata is None else metadata)),
+            template_count=0,
+            created_at="",
+            expires_at=check_time(expires_at, what="expires_at"),
+            **facts,
+        )
+        wish = Wish(
+            subject=subject,
+            by_id=subject_id is not None,
+            metadata_given=metadata is not None,
+            template_ids=tuple(uuid.uuid4().hex for _ in embeddings),
+            embeddings=embeddings,
+            crops=check_crops(crops, count=len(embeddings)),
+        )
+        return self.write(lambda scope: enrol(scope, wish), view)
+
+    def update_subject(self, subject_id: str, **facts: Any) -> Subject:
+        """Overwrite what is given of name, external_id, metadata, expires_at and consent_ref.
+
+        None takes a fact away. Raises SubjectNotFoundError, SubjectConflictError (the external id
+        is another's), ValueError.
+        """
+        checked = check_facts(**facts)
+        return self.write(lambda scope: amend(scope, subject_id, checked))
+
+    def remove_subject(self, subject_id: str) -> int:
+        """Remove a subject with all its templates; the revision that no longer has it.
+
+        Raises SubjectNotFoundError.
+        """
+        return self.write(_revision(lambda s: remove_subjects(s, [subject_id], action="remove")))
+
+    def remove_template(self, template_id: str) -> int:
+        """Remove one template; its subject stays. The revision that no longer has it.
+
+        Raises TemplateNotFoundError.
+        """
+        return self.write(_revision(lambda scope: remove_template(scope, template_id)))
+
+    def merge_subjects(self, source_id: str, *, into: str) -> Subject:
+        """Give all templates of `source_id` to the subject `into`, and remove the source.
+
+        See index/writes/merging.py for which facts stay. Raises SubjectNotFoundError, ValueError.
+        """
+        return self.write(lambda scope: merge(scope, source_id, into))
+
+    def remove_expired(self) -> tuple[str, ...]:
+        """Remove all subjects whose expires_at has come; their ids."""
+        gone: list[str] = []
+        # A sweep that finds nobody is no write.
+        while self.read(_expired):
+            gone += self.write(_remove_expired)
+        return tuple(gone)
+
     def verify(self) -> None:
-        """Compare the search index with the store, and let SQLite check its file. Slow.
+        """Compare the search index with the truth, and let the database check itself. Slow.
 
         Raises GalleryError or GalleryUnavailableError that says what differs.
         """
-        with self._writing():
-            self._store.verify()
-            check_index(self._index, self._store)
-            if (self._subject_count, self._revision) != (
-                self._store.subject_count(),
-                self._store.revision(),
-            ):
-                raise GalleryError("Subject count or revision in memory are not the store's.")
+        self.galleries.queue.exclusively(self._verify)
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One write; the gallery is given up if it ends in a way that leaves truth in doubt."""
-        with self._write_lock:
-            self._check_usable()
-            try:
-                yield
-            except GalleryError:
-                raise  # Refused before the commit, or rolled back.
-            except BaseException as error:
-                # Perhaps committed and not in the index: searches would answer wrongly from here.
-                self._unusable = f"A write was cut off ({error!r}): open the gallery anew."
-                raise
+    def _truth(self, of: UnderContract, numbers: Collection[int]) -> Truth:
+        with self.galleries.database.reading() as c:
+            rows = self._scoring.rows(c, of, numbers)
+            known = subjects.get_subjects(c, {row.subject_number for row in rows.values()})
+        moment = now()
+        alive = {
+            number: subject
+            for number, subject in known.items()
+            if subject.expires_at is None or subject.expires_at > moment
+        }
+        return Truth(rows=rows, subjects=alive)
 
-    def _check_usable(self) -> None:
-        if self._unusable:
-            raise GalleryUnavailableError(self._unusable)
+    def _verify(self) -> None:
+        self.galleries.database.verify()
+        with self.galleries.database.reading() as c:
+            collections.check_counts(c, self.number)
+        self._view.searcher.check()
 
 
-def _candidates(hits: list[Hit], found: Mapping[int, StoredTemplate]) -> tuple[Candidate, ...]:
-    """Hits as candidates, without those whose subject is gone."""
-    rows = [(hit, found.get(hit.template_number)) for hit in hits]
-    return tuple(
-        Candidate(subject=row.subject, similarity=hit.similarity, template_id=row.id)
-        for hit, row in rows
-        if row
+def _revision(
+    operation: Callable[[Scope], Effect],
+) -> Callable[[Scope], tuple[int, Effect]]:
+    def run(scope: Scope) -> tuple[int, Effect]:
+        return scope.revision, operation(scope)
+
+    return run
+
+
+def _expired(scope: Scope) -> list[str]:
+    return subjects.expired_subjects(
+        scope.c, scope.collection.number, now=scope.at, limit=_SWEEP_SUBJECTS
     )
+
+
+def _remove_expired(scope: Scope) -> tuple[list[str], Effect]:
+    ids = _expired(scope)
+    return ids, remove_subjects(scope, ids, action="expire")

@@ -5,9 +5,9 @@ A *number* is the store's own name for a row: an integer that is never given out
 after its row is gone, so that a late reference can only miss, never hit another row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,12 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """An enrolled person or thing. created_at: RFC 3339, UTC."""
+    """An enrolled person or thing.
+
+    template_count: of the embeddings that are searched now. created_at, expires_at: RFC 3339, UTC;
+    from expires_at on the subject is no longer found, and a sweep removes it. consent_ref: the
+    caller's own reference to a consent.
+    """
 
     id: str
     name: str | None
@@ -27,6 +32,8 @@ class Subject:
     metadata: Mapping[str, JSON]
     template_count: int
     created_at: str
+    expires_at: str | None = None
+    consent_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +42,15 @@ class SubjectPage:
 
     subjects: tuple[Subject, ...]
     next_after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """What may be said of a template without its embedding. has_crop: its picture is stored."""
+
+    id: str
+    created_at: str
+    has_crop: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +65,7 @@ class Enrollment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A subject that a probe may show. similarity in [0, 1] is that of its best template."""
+    """A subject that a probe may show, with its score in [0, 1] and its most similar template."""
 
     subject: Subject
     similarity: float
@@ -72,29 +88,15 @@ class StoredSubject:
     subject: Subject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredTemplate:
-    """A template's id with the subject that it belongs to."""
+    """A template as it is stored. embedding: float32 (D,)."""
 
-    id: str
-    subject: Subject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEnrollment:
-    """What a committed enrolment was numbered. template_numbers: int64 (M,)."""
-
+    number: int
     subject_number: int
-    template_numbers: Numbers
-    revision: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRemoval:
-    """What a committed removal took out. template_numbers: int64 (M,)."""
-
-    template_numbers: Numbers
-    revision: int
+    id: str
+    created_at: str
+    embedding: Embeddings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,11 +117,19 @@ class TemplateBatch:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @classmethod
+    def empty(cls, size: int) -> Self:
+        """No template of `size` numbers."""
+        none = np.zeros(0, dtype=np.int64)
+        rows = np.zeros((0, size), dtype=np.float32)
+        return cls(numbers=none, subject_numbers=none, embeddings=rows)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """A subject found for a probe, with the best of its templates, by number."""
-
-    subject_number: int
-    template_number: int
-    similarity: float
+    @classmethod
+    def of(cls, templates: Sequence[StoredTemplate], size: int) -> Self:
+        """Stored templates as one batch."""
+        rows = [template.embedding for template in templates]
+        return cls(
+            numbers=np.array([t.number for t in templates], dtype=np.int64),
+            subject_numbers=np.array([t.subject_number for t in templates], dtype=np.int64),
+            embeddings=np.array(rows, dtype=np.float32).reshape(-1, size),
+        )

@@ -1,20 +1,22 @@
-"""oneglance: run the service."""
+"""oneglance: run the service, and look after its gallery."""
 
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from contract.errors import OneGlanceError
+from service.commands import gallery
 from service.settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 1 with one line of words when it cannot start."""
-    args = vars(_parser().parse_args(arguments))
-    run = args.pop("run")
-    return int(run({name: value for name, value in args.items() if value is not None}))
+    """Run one command; 1 with one line of words when it cannot start, or do its work."""
+    args = _parser().parse_args(arguments)
+    return int(args.run(args) if args.run is _run_serve else _gallery(args.run, args))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,13 +31,18 @@ def _parser() -> argparse.ArgumentParser:
         option = "--" + name.replace("_", "-")
         # pydantic reads the values, so that the environment and the command line agree.
         serve.add_argument(option, help=field.description)
-    serve.set_defaults(run=_serve)
+    serve.set_defaults(run=_run_serve)
+    gallery.add(commands)
     return parser
+
+
+def _run_serve(args: argparse.Namespace) -> int:
+    values = {name: getattr(args, name) for name in Settings.model_fields}
+    return _serve({name: value for name, value in values.items() if value is not None})
 
 
 def _serve(given: dict[str, Any]) -> int:
     import uvicorn
-    from pydantic import ValidationError
 
     from service.app import create_app
     from service.runtime import build_runtime
@@ -45,15 +52,33 @@ def _serve(given: dict[str, Any]) -> int:
         settings = Settings(**given)
         runtime = build_runtime(settings)
     except ValidationError as error:
-        for item in error.errors(include_url=False):
-            name = ".".join(map(str, item["loc"]))
-            print(f"oneglance: setting {name}: {item['msg']}", file=sys.stderr)
+        _print_settings(error)
         return 1
     except OneGlanceError as error:
         print(f"oneglance: will not start: {error}", file=sys.stderr)
         return 1
     uvicorn.run(create_app(runtime), host=settings.host, port=settings.port)
     return 0
+
+
+def _gallery(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Run a command of `oneglance gallery`; 1 with one line of words when it cannot."""
+    try:
+        return run(args)
+    except ValidationError as error:
+        _print_settings(error)
+    except (OneGlanceError, ValueError, OSError) as error:
+        print(f"oneglance: {' '.join(str(error).split())}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("oneglance: interrupted; the same command goes on where it can", file=sys.stderr)
+        return 130
+    return 1
+
+
+def _print_settings(error: ValidationError) -> None:
+    for item in error.errors(include_url=False):
+        name = ".".join(map(str, item["loc"]))
+        print(f"oneglance: setting {name}: {item['msg']}", file=sys.stderr)
 
 
 if __name__ == "__main__":

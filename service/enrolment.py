@@ -14,6 +14,7 @@ from service.recognizer import EmbeddedFace, Recognizer, Timing
 from service.request_error import RequestError
 
 FacePolicy = Literal["single", "largest"]
+StoreImage = Literal["none", "crop"]
 
 # Side in pixels below which no detector of ours looks for a face.
 SMALLEST_FACE_PX: Final = 12
@@ -29,12 +30,18 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectWish:
-    """What the request says of the subject; see index.gallery.Gallery.enroll."""
+    """What the request says of the subject; see index.gallery.Gallery.enroll.
+
+    store_image: `crop` keeps the crop of each accepted face, for a later re-embedding.
+    """
 
     subject_id: str | None
     name: str | None
     external_id: str | None
     metadata: dict[str, Any] | None
+    expires_at: str | None = None
+    consent_ref: str | None = None
+    store_image: StoreImage = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,7 @@ def enroll(
     rejected: list[Rejection] = []
     for index, upload in enumerate(uploads):
         try:
-            accepted.append((index, upload, _one_face(recognizer, upload, face_policy)))
+            accepted.append((index, upload, one_face(recognizer, upload, face_policy)))
         except (ImageError, UnusableFace) as error:
             if isinstance(error, ImageError) and len(uploads) == 1:
                 raise
@@ -105,6 +112,11 @@ def enroll(
             name=wish.name,
             external_id=wish.external_id,
             metadata=wish.metadata,
+            expires_at=wish.expires_at,
+            consent_ref=wish.consent_ref,
+            crops=[recognizer.stored_crop(found) for _, _, found in accepted]
+            if wish.store_image == "crop"
+            else None,
         )
     except ValueError as error:
         raise RequestError("subject", str(error)) from error
@@ -115,7 +127,8 @@ def enroll(
     )
 
 
-def _one_face(recognizer: Recognizer, upload: Upload, face_policy: FacePolicy) -> EmbeddedFace:
+def one_face(recognizer: Recognizer, upload: Upload, face_policy: FacePolicy) -> EmbeddedFace:
+    """The face of one image, embedded. Raises ImageError, or UnusableFace."""
     timing = Timing()
     pixels, faces = recognizer.detect(upload.data, timing)
     height, width = pixels.shape[:2]

@@ -47,6 +47,8 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.ImageTooLargeError: Kind(413, "image_too_large", "The image is too large"),
     e.NoUsableFaceError: Kind(422, "no_usable_face", "No usable face"),
     e.SubjectNotFoundError: Kind(404, "subject_not_found", "No such subject"),
+    e.TemplateNotFoundError: Kind(404, "template_not_found", "No such template"),
+    e.CollectionNotFoundError: Kind(404, "collection_not_found", "No such collection"),
     e.SubjectConflictError: Kind(409, "subject_conflict", "The subject says something else"),
     e.ContractMismatchError: Kind(409, "bundle_mismatch", "Embeddings of another bundle"),
     e.GalleryFullError: Kind(507, "storage_full", "No room left on the storage"),

@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from contract.detection.base import DetectedFace, FaceDetector
 from contract.images import ImageLimits, decode_image
-from service.cropping import Cropper
+from contract.manifest import InputSpec
+from service.cropping import Cropper, cropper_for
+from service.crops import encode_crop
 from service.embedder import Embedder
 
 Pixels = npt.NDArray[np.uint8]
@@ -16,9 +18,10 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFace:
-    """A face and its embedding, float32 (D,)."""
+    """A face, the crop that the model took, uint8 (H, W, 3), and its embedding, float32 (D,)."""
 
     face: DetectedFace
+    crop: Pixels
     embedding: npt.NDArray[np.float32]
 
 
@@ -39,17 +42,20 @@ class Recognizer:
     """Detector, cropper and embedder of one bundle."""
 
     def __init__(
-        self, detector: FaceDetector, cropper: Cropper, embedder: Embedder, limits: ImageLimits
+        self, detector: FaceDetector, pixels: InputSpec, embedder: Embedder, limits: ImageLimits
     ) -> None:
-        self._detector, self._cropper = detector, cropper
-        self._embedder, self._limits = embedder, limits
+        """pixels: what the bundle takes. Raises BundleError where it does not say how."""
+        self.detector, self.limits = detector, limits
+        self._pixels = pixels
+        self._cropper: Cropper = cropper_for(pixels)
+        self._embedder = embedder
 
     def detect(self, data: bytes, timing: Timing) -> tuple[Pixels, list[DetectedFace]]:
         """Upright pixels of an image file and its faces, largest first. Raises ImageError."""
         now = time.perf_counter()
-        pixels = decode_image(data, self._limits)
+        pixels = decode_image(data, self.limits)
         now = timing.stage("decode", now)
-        faces = self._detector.detect(pixels)
+        faces = self.detector.detect(pixels)
         timing.stage("detect", now)
         return pixels, faces
 
@@ -63,4 +69,8 @@ class Recognizer:
         crops = np.stack([self._cropper.crop(pixels, face) for face in faces])
         embeddings = self._embedder.embed(crops)
         timing.stage("embed", now)
-        return [EmbeddedFace(f, e) for f, e in zip(faces, embeddings, strict=True)]
+        return [EmbeddedFace(f, c, e) for f, c, e in zip(faces, crops, embeddings, strict=True)]
+
+    def stored_crop(self, embedded: EmbeddedFace) -> bytes:
+        """The crop of an embedded face as the gallery keeps it."""
+        return encode_crop(embedded.crop, self._pixels)

@@ -15,6 +15,8 @@ from contract.manifest import InputSpec
 from index.gallery import Gallery
 from service.cropping import cropper_for
 from service.embedder import Embedder, TorchScriptEmbedder
+from service.expiry_sweep import ExpirySweep
+from service.locations import in_words
 from service.recognizer import Recognizer
 from service.settings import Settings
 from service.workers import Workers
@@ -33,6 +35,7 @@ class Runtime:
     recognizer: Recognizer
     gallery: Gallery
     workers: Workers
+    expiry_sweep: ExpirySweep
 
     def check(self) -> None:
         """Compute one embedding and read the gallery: raises what a request would."""
@@ -42,6 +45,7 @@ class Runtime:
 
     def close(self) -> None:
         """Finish what was accepted, then let the gallery go."""
+        self.expiry_sweep.close()
         self.workers.close()
         self.gallery.close()
 
@@ -60,23 +64,52 @@ def build_runtime(
     # make them wait for one another.
     torch.set_num_threads(1)
     bundle = load_bundle(settings.bundle_path)
-    cropper = cropper_for(bundle.manifest.input)
+    # Refused before a network is loaded, or a gallery made.
+    cropper_for(bundle.manifest.input)
     if embedder is None:
         embedder = TorchScriptEmbedder(bundle, device=settings.device, precision=settings.precision)
-    if detector is None:
-        detector = _detector(bundle.manifest.input, settings, embedder.device)
-    limits = ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    recognizer = Recognizer(detector, cropper, embedder, limits)
-    gallery = Gallery.open(settings.gallery_path, bundle.manifest.contract)
+    recognizer = recognizer_for(bundle, embedder, settings, detector=detector)
+    gallery = Gallery.open(
+        settings.gallery,
+        bundle.manifest.contract,
+        collection=settings.collection,
+        tier=settings.search_tier,
+        scoring=settings.subject_score,
+    )
     log.info(
-        "bundle %s %s, gallery %s with %d subjects",
+        "bundle %s %s, gallery %s, collection %s with %d subjects",
         bundle.manifest.name,
         bundle.manifest.version,
-        settings.gallery_path,
+        in_words(settings.gallery),
+        gallery.collection_id,
         gallery.subject_count,
     )
     workers = Workers(threads=settings.worker_threads, queue=settings.max_queued_requests)
-    return Runtime(settings, bundle, detector, embedder, recognizer, gallery, workers)
+    return Runtime(
+        settings=settings,
+        bundle=bundle,
+        detector=recognizer.detector,
+        embedder=embedder,
+        recognizer=recognizer,
+        gallery=gallery,
+        workers=workers,
+        expiry_sweep=ExpirySweep(gallery, every_s=settings.expiry_sweep_s),
+    )
+
+
+def recognizer_for(
+    bundle: Bundle,
+    embedder: Embedder,
+    settings: Settings,
+    *,
+    detector: FaceDetector | None = None,
+) -> Recognizer:
+    """What embeds the faces of photos by a bundle; `detector` is another than the settings name."""
+    pixels = bundle.manifest.input
+    if detector is None:
+        detector = _detector(pixels, settings, embedder.device)
+    limits = ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    return Recognizer(detector, pixels, embedder, limits)
 
 
 def _detector(pixels: InputSpec, settings: Settings, device: str) -> FaceDetector:

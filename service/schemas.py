@@ -62,6 +62,8 @@ class SubjectOut(Model):
     metadata: dict[str, Any]
     template_count: int
     created_at: str
+    expires_at: str | None = Field(description="not found from then on, and removed; RFC 3339")
+    consent_ref: str | None
 
     @classmethod
     def of(cls, subject: Subject) -> "SubjectOut":
@@ -73,6 +75,8 @@ class SubjectOut(Model):
             metadata=dict(subject.metadata),
             template_count=subject.template_count,
             created_at=subject.created_at,
+            expires_at=subject.expires_at,
+            consent_ref=subject.consent_ref,
         )
 
 

@@ -2,10 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from index.checks import check_subject_id
+from index.scoring import ScoringName
+from index.tables.collections import DEFAULT_COLLECTION
+from index.tiers import Tier
+
+CollectionId = Annotated[str, AfterValidator(check_subject_id)]
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "oneglance-faces"
 
@@ -18,8 +25,22 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
     bundle_path: Path = Field(SHIPPED_BUNDLE, description="folder of the bundle to serve")
-    gallery_path: Path = Field(
-        Path("data/gallery.sqlite3"), description="file of the gallery, made if absent"
+    gallery: str = Field(
+        "data/gallery.sqlite3",
+        min_length=1,
+        description="file of the gallery, made if absent, or a postgresql:// URL",
+    )
+    collection: CollectionId = Field(
+        DEFAULT_COLLECTION, description="collection of the gallery, made if absent"
+    )
+    search_tier: Tier = Field(
+        "auto", description="index of a file: flat is exact, rabitq small, hnsw fast; auto by size"
+    )
+    subject_score: ScoringName = Field(
+        "best", description="a subject scores as its best template, or as the mean of all"
+    )
+    expiry_sweep_s: int = Field(
+        60, ge=1, le=86_400, description="seconds between removals of who has expired"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where to compute; auto takes CUDA where it is there"

@@ -19,9 +19,11 @@ from PIL import Image
 
 from benchmarks.asgi import AsgiClient
 from benchmarks.pictures import encoded, huge_png
+from benchmarks.postgres_server import PostgresServer, postgres_running
 from contract.alignment import CROP_SIDE_PX, TEMPLATE
 from contract.bundle import load_bundle, sha256_of, write_manifest
 from contract.detection.base import DetectedFace
+from contract.embedding_contract import EmbeddingContract
 from contract.fitting import Fit
 from contract.manifest import (
     DefaultThreshold,
@@ -235,7 +237,7 @@ def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> I
     def make(**settings: Any) -> Api:
         given = {
             "bundle_path": tiny_bundle,
-            "gallery_path": tmp_path / "gallery.sqlite3",
+            "gallery": str(tmp_path / "gallery.sqlite3"),
             "worker_threads": 2,
             **settings,
         }
@@ -335,3 +337,74 @@ def check_problem(answer: httpx.Response, status: int, code: str) -> dict[str, A
     assert len(problem["request_id"]) == 32
     assert answer.headers.get_list("x-request-id") == [problem["request_id"]]
     return problem
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this session; whoever stops it starts it again."""
+    with postgres_running(in_memory=True) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_dsn(postgres_server: PostgresServer) -> str:
+    """An empty database of this test."""
+    return postgres_server.create_database()
+
+
+CONTRACT = EmbeddingContract(id="test:a", size=4, d_max=2.0)
+UNIT: npt.NDArray[np.float32] = np.eye(4, dtype=np.float32)
+
+GalleryOpener = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def shared_postgres_dsn(postgres_server: PostgresServer) -> str:
+    """A database with the gallery's tables, to be emptied by each test that takes it."""
+    from index.postgres import PostgresDatabase
+
+    dsn = postgres_server.create_database()
+    PostgresDatabase.open(dsn).close()
+    return dsn
+
+
+@pytest.fixture(params=["file", "postgres"])
+def gallery_location(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A place for the gallery of this test, with nothing in it: once a file, once PostgreSQL."""
+    if request.param == "file":
+        return tmp_path / "g.db"
+    dsn: str = request.getfixturevalue("shared_postgres_dsn")
+    empty_postgres(dsn)
+    return dsn
+
+
+@pytest.fixture
+def open_gallery(gallery_location: Path | str) -> Iterator[GalleryOpener]:
+    """open_gallery(contract=CONTRACT, ...) -> Gallery, closed in the end if it still is open."""
+    from index.gallery import Gallery
+
+    opened: list[Gallery] = []
+
+    def open_at_location(contract: EmbeddingContract | None = CONTRACT, **options: Any) -> Gallery:
+        opened.append(Gallery.open(gallery_location, contract, **options))
+        return opened[-1]
+
+    yield open_at_location
+    for gallery in opened:
+        gallery.close()
+
+
+@pytest.fixture
+def gallery(open_gallery: GalleryOpener) -> Any:
+    """An empty Gallery of CONTRACT."""
+    return open_gallery()
+
+
+def empty_postgres(dsn: str) -> None:
+    """Remove all rows of a database that has the gallery's tables; numbers begin anew."""
+    import psycopg
+
+    from index.postgres_schema import TABLES
+
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY CASCADE".encode())

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.enrolment import Enrolled, FacePolicy, SubjectWish, enroll
+from service.enrolment import Enrolled, FacePolicy, StoreImage, SubjectWish, enroll
 from service.request_error import RequestError
 from service.request_id import request_id_of
 from service.routes.common import RuntimeDep, bundle_ref, problems, read_upload
@@ -36,6 +36,13 @@ class EnrollForm(BaseModel):
     name: str | None = Field(None, description="for people to read")
     external_id: str | None = Field(None, description="the subject's id in your own system")
     metadata: str | None = Field(None, description="a JSON object to keep with the subject")
+    expires_at: str | None = Field(
+        None, description="RFC 3339; from then on the subject is not found, and is removed"
+    )
+    consent_ref: str | None = Field(None, description="your own reference to the consent")
+    store_image: StoreImage = Field(
+        "none", description="crop keeps the crop of each face, to embed it by a later bundle"
+    )
     face_policy: FacePolicy = Field(
         "single", description="single refuses a photo of several faces, largest takes the largest"
     )
@@ -70,6 +77,9 @@ async def enroll_images(
         name=form.name,
         external_id=form.external_id,
         metadata=_metadata(form.metadata),
+        expires_at=form.expires_at,
+        consent_ref=form.consent_ref,
+        store_image=form.store_image,
     )
     uploads = [await read_upload(image) for image in form.images]
     enrolled = await runtime.workers.run(

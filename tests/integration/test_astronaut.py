@@ -13,7 +13,7 @@ BUNDLE_MB_AT_MOST = 30
 
 
 def test_the_demo_comes_out_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with local_service(Settings(gallery_path=tmp_path / "gallery.sqlite3")) as service:
+    with local_service(Settings(gallery=str(tmp_path / "gallery.sqlite3"))) as service:
         right = show(service)
     assert right, capsys.readouterr().out
 

@@ -31,7 +31,7 @@ def options(
     no_settings.setattr(uvicorn, "run", run)
     return {
         "--bundle-path": tiny_bundle,
-        "--gallery-path": tmp_path / "gallery.sqlite3",
+        "--gallery": tmp_path / "gallery.sqlite3",
         "--device": "cpu",
     }
 
@@ -74,7 +74,7 @@ def test_serve_starts_the_service_where_it_was_told(
     monkeypatch.setattr(uvicorn, "run", run)
     assert cli.main(words(options | {"--host": "::1", "--port": 1234})) == 0
     assert started == [{"host": "::1", "port": 1234}]
-    assert options["--gallery-path"].is_file()
+    assert options["--gallery"].is_file()
 
 
 def test_a_missing_bundle(

@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.pictures import truncated_jpeg
 from contract.errors import GalleryFullError
 from index.gallery import Gallery
+from service.crops import decode_crop
 from tests.conftest import NO_FACE, ONE_PIXEL, Api, ApiMaker, Face, check_problem, face_photo
 
 ANN, BOB = face_photo(1), face_photo(2)
@@ -235,3 +237,50 @@ def test_no_room_on_the_storage_is_507(api: Api, monkeypatch: pytest.MonkeyPatch
 def check_nothing_stored(api: Api) -> None:
     gallery = api.runtime.gallery
     assert (gallery.revision, gallery.subject_count, gallery.template_count) == (0, 0, 0)
+
+
+def test_expiry_and_consent_are_kept_and_shown(api: Api) -> None:
+    answer = api.enroll(ANN, expires_at="2090-01-01T01:00:00+01:00", consent_ref="form 12")
+    assert answer.status_code == 201
+    subject = answer.json()["subject"]
+    assert subject["expires_at"] == "2090-01-01T00:00:00.000Z"
+    assert subject["consent_ref"] == "form 12"
+    (listed,) = api.get("/v1/subjects").json()["subjects"]
+    assert (listed["expires_at"], listed["consent_ref"]) == (subject["expires_at"], "form 12")
+
+
+def test_who_has_expired_is_unknown(api: Api) -> None:
+    assert api.enroll(ANN, name="Ann", expires_at="2020-01-01T00:00:00Z").status_code == 201
+    assert api.who(ANN) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"expires_at": "tomorrow"}, {"expires_at": "2090-01-01T00:00:00"}, {"consent_ref": "\0"},
+     {"consent_ref": "x" * 129}, {"store_image": "photo"}],
+)  # fmt: skip
+def test_an_expiry_consent_or_wish_that_cannot_be_is_refused(
+    api: Api, fields: dict[str, str]
+) -> None:
+    check_problem(api.enroll(ANN, **fields), 422, "invalid_request")
+    check_nothing_stored(api)
+
+
+def test_another_consent_than_the_stored_one_is_a_conflict(api: Api) -> None:
+    api.enroll(ANN, subject_id="ann", consent_ref="form 12")
+    answer = api.enroll(ANN, subject_id="ann", consent_ref="form 13")
+    check_problem(answer, 409, "subject_conflict")
+
+
+def test_a_crop_is_kept_only_when_asked_for_and_without_loss(api: Api) -> None:
+    plain = api.enroll(ANN, subject_id="ann").json()["accepted"][0]["template_id"]
+    kept = api.enroll(ANN, b"hello", ANN, subject_id="ann", store_image="crop").json()["accepted"]
+    gallery, pixels = api.runtime.gallery, api.runtime.bundle.manifest.input
+    assert gallery.crop(plain) is None
+    for image in kept:
+        crop = gallery.crop(image["template_id"])
+        assert crop is not None
+        decoded = decode_crop(crop, pixels)
+        embedding = api.runtime.embedder.embed(np.stack([decoded]))
+        assert gallery.search(embedding, top_k=1).candidates[0][0].similarity == 1.0
+    assert [template.has_crop for template in gallery.templates("ann")] == [False, True, True]

@@ -39,7 +39,11 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "host": "::1",
         "port": "0",
         "bundle_path": "/b",
-        "gallery_path": "/g",
+        "gallery": "postgresql://localhost/g",
+        "collection": "staff",
+        "search_tier": "flat",
+        "subject_score": "mean",
+        "expiry_sweep_s": "9",
         "device": "cpu",
         "precision": "float32",
         "detector_min_face_px": "33",
@@ -57,7 +61,7 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
     no_settings.setenv("ONEGLANCE_DATA_ROOT", "/elsewhere")  # Not ours: not looked at.
     settings = Settings()
     assert {name: str(getattr(settings, name)) for name in values} == values
-    assert isinstance(settings.gallery_path, Path)
+    assert isinstance(settings.bundle_path, Path)
 
 
 def test_every_setting_is_an_option_that_goes_before_the_environment(
@@ -82,6 +86,11 @@ def test_every_setting_is_an_option_that_goes_before_the_environment(
         ("port", -1),
         ("device", "tpu"),
         ("precision", "float16"),
+        ("gallery", ""),
+        ("collection", "../etc"),
+        ("search_tier", "fast"),
+        ("subject_score", "worst"),
+        ("expiry_sweep_s", 0),
         ("detector_min_face_px", 11),
         ("max_image_bytes", 0),
         ("worker_threads", 0),

@@ -43,6 +43,8 @@ def test_a_subject_is_shown_whole(five: Api) -> None:
         "metadata": {},
         "template_count": 1,
         "created_at": "",
+        "expires_at": None,
+        "consent_ref": None,
     }
 
 

@@ -1,0 +1,188 @@
+"""An open database with its collections."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from contract.embedding_contract import EmbeddingContract
+from contract.errors import CollectionNotFoundError, ContractMismatchError, GalleryError
+from index.checks import check_subject_id
+from index.clock import now
+from index.database import Connection, Database
+from index.memory_searcher import MemorySearcher, snapshot_path
+from index.scoring import SCORINGS, ScoringName
+from index.searcher import Searcher
+from index.sqlite import SqliteDatabase
+from index.tables import collections
+from index.tables.collections import StoredCollection
+from index.tables.templates import UnderContract
+from index.tiers import Tier
+from index.write_queue import Shown, WriteQueue
+from index.writes.scope import begin
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is searched: by which contract, which templates, where."""
+
+    contract: EmbeddingContract
+    of: UnderContract
+    searcher: Searcher
+
+
+class Galleries:
+    """The database at a location, for index.gallery.Gallery to work on. Any thread may call."""
+
+    def __init__(self, database: Database, *, tier: Tier, scoring: ScoringName) -> None:
+        """Take over an open database."""
+        self.database = database
+        self.scoring = SCORINGS[scoring]
+        self.queue = WriteQueue(database)
+        self._tier = tier
+        # The view of each open collection, by its number.
+        self._views: dict[int, View] = {}
+
+    @classmethod
+    def open(
+        cls, location: Path | str, *, tier: Tier = "auto", scoring: ScoringName = "best"
+    ) -> Self:
+        """See index.gallery.Gallery.open."""
+        if not is_postgres(location):
+            return cls(SqliteDatabase(Path(location)), tier=tier, scoring=scoring)
+        if scoring != "best":
+            raise GalleryError(
+                "A gallery on PostgreSQL scores a subject by its best template: set scoring to "
+                "best, or use a gallery in a file."
+            )
+        from index.postgres import PostgresDatabase
+
+        return cls(PostgresDatabase.open(str(location)), tier=tier, scoring=scoring)
+
+    def close(self) -> None:
+        """Finish the write under way and let the database go; a second call does nothing."""
+        self.queue.close(self._close)
+
+    def _close(self) -> None:
+        for view in self._views.values():
+            view.searcher.save()
+            view.searcher.close()
+        self.database.close()
+
+    def collections(self) -> list[StoredCollection]:
+        """All of them, oldest first."""
+        self.queue.check_usable()
+        with self.database.reading() as c:
+            return collections.all_collections(c)
+
+    def contract_of(self, collection: StoredCollection) -> EmbeddingContract:
+        """What the embeddings of a collection that are searched were made by."""
+        with self.database.reading() as c:
+            return collections.get_contract(c, collection.contract_number)
+
+    def remove_collection(self, collection_id: str) -> None:
+        """Remove a collection that no Gallery is open on, with all that is in it.
+
+        Raises CollectionNotFoundError.
+        """
+
+        def work(c: Connection) -> tuple[int, Shown]:
+            known = collections.find_collection(c, collection_id)
+            if known is None:
+                raise CollectionNotFoundError(collection_id)
+            of = UnderContract(collection=known.number, contract=known.contract_number, size=0)
+            scope = begin(c, of)
+            scope.log("remove_collection", subjects=known.subject_count)
+            collections.remove_collection(c, known.number)
+            return known.number, Shown(erases=True)
+
+        number = self.queue.run(work, lambda change: None)
+        if isinstance(self.database, SqliteDatabase):
+            snapshot_path(self.database.path, number).unlink(missing_ok=True)
+
+    def view(
+        self, collection_id: str, contract: EmbeddingContract | None
+    ) -> tuple[StoredCollection, View]:
+        """A collection as it is, and a new view on it; made if it is not there and `contract` is
+        given. None takes whatever contract it has.
+
+        Raises ContractMismatchError, GalleryError (a contract that contradicts itself), or
+        CollectionNotFoundError.
+        """
+        check_subject_id(collection_id)
+        stored = self._find(collection_id)
+        if stored is None:
+            if contract is None:
+                raise CollectionNotFoundError(collection_id)
+            stored = self._create(collection_id, contract)
+        there = self.contract_of(stored)
+        if contract is not None and there.id != contract.id:
+            raise ContractMismatchError(
+                gallery_contract_id=there.id, bundle_contract_id=contract.id
+            )
+        if contract is not None:
+            collections.check_same(there, contract)
+        view = self.make_view(stored, there, stored.contract_number, from_snapshot=True)
+        self._views[stored.number] = view
+        return stored, view
+
+    def make_view(
+        self,
+        stored: StoredCollection,
+        contract: EmbeddingContract,
+        contract_number: int,
+        *,
+        from_snapshot: bool = False,
+    ) -> View:
+        """A view on a collection under any of its contracts, to be closed by the caller."""
+        of = UnderContract(collection=stored.number, contract=contract_number, size=contract.size)
+        return View(contract, of, self._searcher(stored, contract, of, from_snapshot))
+
+    def adopt(self, view: View) -> None:
+        """Let a view take the place of its collection's former one."""
+        self._views[view.of.collection].searcher.close()
+        self._views[view.of.collection] = view
+
+    def _searcher(
+        self,
+        stored: StoredCollection,
+        contract: EmbeddingContract,
+        of: UnderContract,
+        from_snapshot: bool,
+    ) -> Searcher:
+        if isinstance(self.database, SqliteDatabase):
+            return MemorySearcher.load(
+                self.database,
+                stored,
+                contract,
+                of,
+                scoring=self.scoring,
+                tier=self._tier,
+                from_snapshot=from_snapshot,
+            )
+        from index.postgres import PostgresDatabase
+        from index.postgres_searcher import PostgresSearcher
+
+        assert isinstance(self.database, PostgresDatabase)
+        return PostgresSearcher(self.database, contract, of)
+
+    def _find(self, collection_id: str) -> StoredCollection | None:
+        with self.database.reading() as c:
+            return collections.find_collection(c, collection_id)
+
+    def _create(self, collection_id: str, contract: EmbeddingContract) -> StoredCollection:
+        def work(c: Connection) -> tuple[None, Shown]:
+            # Another replica may have been faster.
+            if collections.find_collection(c, collection_id) is None:
+                number = collections.contract_number(c, contract)
+                collections.insert_collection(c, collection_id, number, now())
+            return None, Shown()
+
+        self.queue.run(work, lambda change: None)
+        stored = self._find(collection_id)
+        assert stored is not None
+        return stored
+
+
+def is_postgres(location: Path | str) -> bool:
+    """Whether a location is a PostgreSQL URL; else it is a path."""
+    return isinstance(location, str) and location.startswith(("postgresql://", "postgres://"))

@@ -1,0 +1,140 @@
+"""An open collection: its view, and its transactions. What they mean is index/gallery.py's.
+
+A write is committed to the truth first, then shown to searches, then acknowledged; writes that
+wait for one another share a commit.
+"""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import numpy as np
+
+from contract.embedding_contract import EmbeddingContract
+from index.clock import now
+from index.database import Connection
+from index.galleries import Galleries, View
+from index.records import TemplateBatch
+from index.search import Change
+from index.tables import collections
+from index.tables.collections import StoredCollection
+from index.write_queue import Shown
+from index.writes.effect import Effect
+from index.writes.scope import Scope, begin
+
+T = TypeVar("T")
+
+
+class OpenCollection:
+    """For Gallery to stand on, and for the modules of index/ that work on one."""
+
+    def __init__(self, galleries: Galleries, collection: StoredCollection, view: View) -> None:
+        """Stand on what `galleries.view` gave."""
+        self.galleries = galleries
+        self.collection_id = collection.id
+        self.number = collection.number
+        self._view = view
+        self._scoring = galleries.scoring
+
+    def close(self) -> None:
+        """Finish the write under way and let the database go; a second call does nothing."""
+        self.galleries.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def contract(self) -> EmbeddingContract:
+        """What the embeddings that are searched were made by."""
+        return self._view.contract
+
+    @property
+    def revision(self) -> int:
+        """Number of acknowledged writes in the life of the collection."""
+        return self.stored().revision
+
+    @property
+    def subject_count(self) -> int:
+        """Number of enrolled subjects."""
+        return self.stored().subject_count
+
+    @property
+    def template_count(self) -> int:
+        """Number of templates that are searched."""
+        return self.stored().template_count
+
+    def stored(self) -> StoredCollection:
+        """The collection as it is stored now."""
+        return self.read(lambda scope: scope.collection)
+
+    def read(self, find: Callable[[Scope], T]) -> T:
+        """Look something up, all of one moment."""
+        self.galleries.queue.check_usable()
+        view = self._view
+        with self.galleries.database.reading() as c:
+            collection = collections.get_collection(c, self.number)
+            return find(Scope(c=c, collection=collection, searched=view.of, at=now()))
+
+    def write(
+        self,
+        operation: Callable[[Scope], tuple[T, Effect]],
+        view: View | None = None,
+    ) -> T:
+        """Commit an operation that was made for `view`, the present one unless given."""
+
+        def work(c: Connection) -> tuple[T, Shown]:
+            self._view.searcher.before_write()
+            scope = begin(c, (view or self._view).of)
+            result, effect = operation(scope)
+            change = self._scoring.change(c, scope.searched, effect)
+            return result, Shown(change=change, erases=effect.erases)
+
+        return self.galleries.queue.run(work, self._show)
+
+    def switch(
+        self,
+        operation: Callable[[Scope], tuple[T, Effect]],
+        contract: EmbeddingContract,
+        contract_number: int,
+    ) -> T:
+        """Commit an operation after which another contract is searched; searches change over at
+        once when it is durable."""
+        new: list[View] = []
+
+        def work(c: Connection) -> tuple[T, Shown]:
+            self._view.searcher.before_write()
+            scope = begin(c, self._view.of)
+            result, effect = operation(scope)
+            # Built from what is committed: no other write is under way.
+            new.append(self.galleries.make_view(scope.collection, contract, contract_number))
+            return result, Shown(
+                change=Change(
+                    removed=np.zeros(0, dtype=np.int64),
+                    added=TemplateBatch.empty(contract.size),
+                    revision=effect.revision,
+                ),
+                erases=effect.erases,
+            )
+
+        def show(change: Change) -> None:
+            new[0].searcher.show(change)
+            self._view = new.pop()
+            self.galleries.adopt(self._view)
+
+        try:
+            return self.galleries.queue.run(work, show, alone=True)
+        finally:
+            for unused in new:
+                unused.searcher.close()
+
+    def _show(self, change: Change) -> None:
+        # By the view of this moment: a write before in the same commit may have switched it.
+        self._view.searcher.show(change)

@@ -1,0 +1,186 @@
+"""The tables of a gallery in PostgreSQL: those of index/sqlite_schema.py, in its words.
+
+Text compares byte by byte ("C"), whatever the database is set to, as it does in SQLite: so ids and
+times have the same order in both, and no update of a language's rules can spoil an index.
+"""
+
+from typing import Final
+
+from contract.errors import GalleryError, GalleryUnavailableError
+from index.postgres_connection import PostgresConnection
+from index.postgres_errors import damaged
+
+SCHEMA_VERSION: Final = 1
+PGVECTOR_AT_LEAST: Final = (0, 8)
+TABLES: Final = ("contracts", "collections", "subjects", "templates", "crops", "audit")
+# Two replicas that start at once must not both make the tables: "OneGlanc" as a number.
+_SETUP_LOCK: Final = 0x4F6E65476C616E63
+
+# Numbers are never given out twice: a sequence does not go back, not even after a crash.
+_CREATE: Final = """
+CREATE TABLE schema_version (application text NOT NULL, version bigint NOT NULL);
+CREATE TABLE contracts (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text COLLATE "C" NOT NULL UNIQUE,
+    embedding_size bigint NOT NULL CHECK (embedding_size > 0),
+    d_max double precision NOT NULL CHECK (d_max > 0)
+);
+CREATE TABLE collections (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text COLLATE "C" NOT NULL UNIQUE,
+    contract_number bigint NOT NULL REFERENCES contracts (number),
+    next_contract_number bigint REFERENCES contracts (number),
+    former_contract_number bigint REFERENCES contracts (number),
+    revision bigint NOT NULL CHECK (revision >= 0),
+    subject_count bigint NOT NULL CHECK (subject_count >= 0),
+    template_count bigint NOT NULL CHECK (template_count >= 0),
+    created_at text COLLATE "C" NOT NULL
+);
+CREATE TABLE subjects (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    collection_number bigint NOT NULL REFERENCES collections (number) ON DELETE CASCADE,
+    id text COLLATE "C" NOT NULL,
+    name text COLLATE "C",
+    external_id text COLLATE "C",
+    metadata text COLLATE "C" NOT NULL,
+    created_at text COLLATE "C" NOT NULL,
+    expires_at text COLLATE "C",
+    consent_ref text COLLATE "C",
+    UNIQUE (collection_number, id),
+    UNIQUE (collection_number, external_id)
+);
+CREATE INDEX subjects_by_expiry ON subjects (collection_number, expires_at)
+    WHERE expires_at IS NOT NULL;
+CREATE TABLE templates (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text COLLATE "C" NOT NULL,
+    collection_number bigint NOT NULL REFERENCES collections (number) ON DELETE CASCADE,
+    subject_number bigint NOT NULL REFERENCES subjects (number) ON DELETE CASCADE,
+    contract_number bigint NOT NULL REFERENCES contracts (number),
+    created_at text COLLATE "C" NOT NULL,
+    -- Of any D: that of its contract. In the row itself as long as a page has room for it, where
+    -- a search that looks at every template finds it four times faster than out of line.
+    embedding vector NOT NULL,
+    UNIQUE (id, contract_number)
+) WITH (toast_tuple_target = 8160);
+CREATE INDEX templates_of_subject ON templates (subject_number);
+CREATE INDEX templates_of_collection ON templates (collection_number, contract_number);
+CREATE TABLE crops (
+    template_id text COLLATE "C" PRIMARY KEY,
+    subject_number bigint NOT NULL REFERENCES subjects (number) ON DELETE CASCADE,
+    image bytea NOT NULL
+);
+CREATE INDEX crops_of_subject ON crops (subject_number);
+CREATE TABLE audit (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at text COLLATE "C" NOT NULL,
+    collection_id text COLLATE "C" NOT NULL,
+    revision bigint NOT NULL,
+    action text COLLATE "C" NOT NULL,
+    subject_id text COLLATE "C",
+    detail text COLLATE "C" NOT NULL
+);
+CREATE INDEX audit_of_subject ON audit (collection_id, subject_id);
+"""
+
+
+def is_current(connection: PostgresConnection) -> bool:
+    """Whether the tables are there, in the version that we know, and pgvector with them.
+
+    False for a database that has none of the tables yet. Raises GalleryUnavailableError (tables
+    of another application, pgvector missing or too old) or GalleryError (a newer schema).
+    """
+    if not _exists(connection, "schema_version"):
+        taken = [table for table in TABLES if _exists(connection, table)]
+        if taken:
+            raise GalleryUnavailableError(
+                f"The {connection.place} has tables of another application ({', '.join(taken)}): "
+                "give the gallery a database of its own."
+            )
+        return False
+    version = _version(connection)
+    if version > SCHEMA_VERSION:
+        raise GalleryError(
+            f"The gallery in the {connection.place} has schema version {version}, this OneGlance "
+            f"knows versions up to {SCHEMA_VERSION}: use the release that it was last opened with, "
+            "or a newer one."
+        )
+    missing = [table for table in TABLES if not _exists(connection, table)]
+    if missing:
+        raise damaged(connection.place, f"there is no table {', '.join(missing)}")
+    _check_pgvector(connection)
+    return True
+
+
+def make_current(connection: PostgresConnection) -> None:
+    """Make the tables in a database that has none; inside a transaction that writes.
+
+    Raises what is_current raises.
+    """
+    # Held until the transaction's end; whoever waited here finds the tables made.
+    connection.execute("SELECT pg_advisory_xact_lock(?)", (_SETUP_LOCK,))
+    if is_current(connection):
+        return
+    _install_pgvector(connection)
+    _check_pgvector(connection)
+    for statement in _CREATE.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute("INSERT INTO schema_version VALUES ('oneglance', ?)", (SCHEMA_VERSION,))
+
+
+def _exists(connection: PostgresConnection, table: str) -> bool:
+    # Not to_regclass(): a session remembers what was not there, beyond its wait for the lock.
+    sql = "SELECT count(*) FROM pg_class WHERE relname = ? AND pg_table_is_visible(oid)"
+    return bool(connection.execute(sql, (table,))[0][0])
+
+
+def _version(connection: PostgresConnection) -> int:
+    columns = connection.execute(
+        "SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " WHERE c.relname = 'schema_version' AND pg_table_is_visible(c.oid)"
+        " AND a.attname IN ('application', 'version') AND NOT a.attisdropped"
+    )
+    rows = []
+    if columns == [(2,)]:
+        rows = connection.execute("SELECT application, version FROM schema_version")
+    if len(rows) != 1 or rows[0][0] != "oneglance":
+        raise GalleryUnavailableError(
+            f"The {connection.place} is another application's: give the gallery a database of its "
+            "own."
+        )
+    return int(rows[0][1])
+
+
+def _install_pgvector(connection: PostgresConnection) -> None:
+    sql = "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"
+    if not connection.execute(sql):
+        raise GalleryUnavailableError(
+            f"The server of the {connection.place} has no pgvector: install it there, version "
+            f"{_dotted(PGVECTOR_AT_LEAST)} or newer (the image pgvector/pgvector:pg18 has it)."
+        )
+    try:
+        with connection.savepoint():
+            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    except GalleryUnavailableError as error:
+        raise GalleryUnavailableError(
+            f"pgvector is not switched on in the {connection.place}, and this role may not do it: "
+            f"let an administrator run CREATE EXTENSION vector there ({error.__cause__})."
+        ) from error
+
+
+def _check_pgvector(connection: PostgresConnection) -> None:
+    rows = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    if not rows:
+        raise damaged(connection.place, "the extension vector is gone")
+    version = str(rows[0][0])
+    if tuple(int(part) for part in version.split(".")[:2]) < PGVECTOR_AT_LEAST:
+        raise GalleryUnavailableError(
+            f"The {connection.place} has pgvector {version}, {_dotted(PGVECTOR_AT_LEAST)} or newer "
+            "is needed: let an administrator install it on the server, then run ALTER EXTENSION "
+            "vector UPDATE."
+        )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,275 @@
+"""The truth in one SQLite file, for one process.
+
+WAL with synchronous=FULL: a commit that returned survives a killed process and a lost power
+supply. One connection writes, and checkpoints; others read, so that looking something up never
+waits for a writer's fsync.
+"""
+
+import itertools
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import numpy as np
+
+from contract.errors import GalleryUnavailableError
+from index import sqlite_schema as schema
+from index.database import Value
+from index.lock import ProcessLock
+from index.records import Embeddings
+from index.sqlite_errors import damaged, opening_errors, storage_errors
+
+_BUSY_TIMEOUT_MS: Final = 2_000
+_STREAM_ROWS: Final = 4_096
+# 8 KiB: three templates of 512 numbers a page; in the usual 4 KiB one, and half of it empty.
+_PAGE_BYTES: Final = 8_192
+_CACHE_KIB: Final = 65_536
+_BYTES: Final = np.dtype("<f4")
+
+
+class SqliteConnection:
+    """Connection over one of apsw's."""
+
+    def __init__(self, raw: apsw.Connection, path: Path) -> None:
+        self.raw = raw
+        self._path = path
+
+    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        """See Connection."""
+        with storage_errors(self._path):
+            return self.raw.execute(sql, values).fetchall()
+
+    def stream(self, sql: str, values: Sequence[Value] = ()) -> Iterator[list[tuple[Any, ...]]]:
+        """See Connection."""
+        with storage_errors(self._path):
+            cursor = self.raw.execute(sql, values)
+        while True:
+            with storage_errors(self._path):
+                rows = list(itertools.islice(cursor, _STREAM_ROWS))
+            if not rows:
+                return
+            yield rows
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """See Connection."""
+        self.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            # After some errors, a full disk among them, SQLite has rolled all back by itself.
+            if self.raw.in_transaction:
+                self.execute("ROLLBACK TO part")
+                self.execute("RELEASE part")
+            raise
+        self.execute("RELEASE part")
+
+    def pack(self, embedding_D: Embeddings) -> Value:
+        """See Connection."""
+        return embedding_D.astype(_BYTES).tobytes()
+
+    def unpack(self, values: Sequence[Value], *, size: int) -> Embeddings:
+        """See Connection."""
+        if any(len(value) != size * _BYTES.itemsize for value in values):
+            raise damaged(
+                self._path, "a template has not the length that the collection's contract says"
+            )
+        embeddings = np.frombuffer(b"".join(values), dtype=_BYTES).astype(np.float32)
+        if not np.isfinite(embeddings).all():
+            raise damaged(self._path, "a template holds a number that is not finite")
+        return embeddings.reshape(-1, size)
+
+
+class SqliteDatabase:
+    """Database in the file at `path`; writing() is for one thread at a time."""
+
+    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+        """Open or make the file, and its folder; an older schema becomes the current one.
+
+        vfs: SQLite's name of another virtual file system than its own, to prove things with.
+        Raises GalleryLockedError, GalleryError (a newer schema) or GalleryUnavailableError (not a
+        gallery, damaged, no such place, no permission).
+        """
+        self.path = path.resolve()
+        self._vfs = vfs
+        self._pool_lock = threading.Lock()
+        self._idle: list[SqliteConnection] = []
+        self._writer: SqliteConnection | None = None
+        self._closed = False
+        # Whether a copy of something removed may still be in the write-ahead log.
+        self._unerased = False
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _no_access(self.path, error) from error
+        self._lock = ProcessLock(self.path)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        try:
+            _make_file(self.path)
+        except OSError as error:
+            raise _no_access(self.path, error) from error
+        with opening_errors(self.path):
+            raw = self._connect(apsw.SQLITE_OPEN_READWRITE)
+            self._writer = SqliteConnection(raw, self.path)
+            # Nothing is changed before the file is known to be ours, not even its journal mode.
+            empty = schema.is_empty(raw)
+            version = schema.SCHEMA_VERSION if empty else schema.check_file(raw, self.path)
+            if empty:
+                raw.pragma("page_size", _PAGE_BYTES)
+            if raw.pragma("journal_mode", "wal") != "wal":
+                raise GalleryUnavailableError(
+                    f"{self.path} lies where SQLite cannot keep a write-ahead log: "
+                    "keep the gallery on a local disk."
+                )
+            raw.pragma("synchronous", "full")
+            raw.pragma("secure_delete", "on")
+            raw.pragma("cache_size", -_CACHE_KIB)
+            if empty or version < schema.SCHEMA_VERSION:
+                with self.writing():
+                    schema.create_tables(raw) if empty else schema.migrate(raw, version)
+            raw.pragma("foreign_keys", "on")
+            if version < schema.SCHEMA_VERSION:
+                self.verify()
+        # What was left in the log by a process that was killed may be of removed subjects.
+        self.erased()
+
+    def close(self) -> None:
+        """See Database. A reading under way is let finish; its connection is closed then."""
+        with self._pool_lock:
+            self._closed = True
+            while self._idle:
+                self._idle.pop().raw.close()
+            if self._writer is not None:
+                self._writer.raw.close()
+            self._lock.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[SqliteConnection]:
+        """See Database."""
+        connection = self._reader()
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.raw.in_transaction:
+                    connection.execute("ROLLBACK")
+        finally:
+            with self._pool_lock:
+                if self._closed:
+                    connection.raw.close()
+                else:
+                    self._idle.append(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[SqliteConnection]:
+        """See Database."""
+        connection = self._open_writer()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.raw.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        if self._unerased:
+            self._checkpoint()
+
+    def erased(self) -> None:
+        """Bring the log into the file, where secure_delete has overwritten the rows, and empty it.
+
+        A reader that is in the middle of a transaction can hold that up: then the next write
+        tries again, or the next opening.
+        """
+        self._unerased = True
+        self._checkpoint()
+
+    def verify(self) -> None:
+        """See Database."""
+        with self.reading() as connection:
+            faults = connection.execute("PRAGMA integrity_check(1)")
+            faults += connection.execute("PRAGMA foreign_key_check")
+        if faults != [("ok",)]:
+            raise damaged(self.path, f"SQLite says {faults}")
+
+    def compact(self) -> None:
+        """See Database."""
+        self._open_writer().execute("VACUUM")
+        self.erased()
+
+    def size_bytes(self) -> int:
+        """Of the file and its log."""
+        names = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(name.stat().st_size for name in names if name.exists())
+
+    def _checkpoint(self) -> None:
+        try:
+            with storage_errors(self.path):
+                # Busy is answered as an error by apsw, or as a log that is not empty.
+                raw = self._open_writer().raw
+                left, _ = raw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except GalleryUnavailableError:
+            # The write itself is durable: it must not be told as failed. Tried again later.
+            return
+        self._unerased = left != 0
+
+    def _open_writer(self) -> SqliteConnection:
+        if self._closed or self._writer is None:
+            raise self._closed_error()
+        return self._writer
+
+    def _closed_error(self) -> GalleryUnavailableError:
+        return GalleryUnavailableError(f"The gallery {self.path} is closed.")
+
+    def _reader(self) -> SqliteConnection:
+        with self._pool_lock:
+            if self._closed:
+                raise self._closed_error()
+            if self._idle:
+                return self._idle.pop()
+            with storage_errors(self.path):
+                raw = self._connect(apsw.SQLITE_OPEN_READONLY)
+            return SqliteConnection(raw, self.path)
+
+    def _connect(self, flags: int) -> apsw.Connection:
+        connection = apsw.Connection(str(self.path), flags=flags, vfs=self._vfs)
+        try:
+            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            # A file that somebody tampered with must not run anything, nor be read past its cells.
+            connection.pragma("trusted_schema", "off")
+            connection.pragma("cell_size_check", "on")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _make_file(path: Path) -> None:
+    """Made here and not by SQLite: faces are for the owner's eyes only, a file that cannot be
+    written is told at the start, and its name in the folder is on the disk before its content."""
+    new = not path.exists()
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    if new:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _no_access(path: Path, error: OSError) -> GalleryUnavailableError:
+    return GalleryUnavailableError(
+        f"The gallery {path} cannot be opened ({error.strerror}): it must be a file, in a folder, "
+        "that this process may write."
+    )

@@ -1,0 +1,1 @@
+"""The statements, shared by SQLite and PostgreSQL; one file a table."""

@@ -1,0 +1,171 @@
+"""The statements that look up or store many rows at a time. Each takes a transaction under way.
+
+What rows are found by goes in runs of a fixed length, so that few statements are ever prepared.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from index.checks import metadata_text
+from index.database import Connection, Value
+from index.records import Embeddings, StoredSubject, Subject
+from index.tables.collections import StoredCollection
+from index.tables.templates import UnderContract
+
+_KEYS: Final = 200
+_ROWS: Final = 100
+_CROPS: Final = 10
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldTemplate:
+    """Whose a template id is. embedding: as Connection.pack gives it."""
+
+    subject_number: int
+    contract_number: int
+    created_at: str
+    embedding: Value
+
+
+def known_subjects(c: Connection, collection: int, ids: Iterable[str]) -> dict[str, StoredSubject]:
+    """The subjects of some ids, as far as there are any; their templates are not counted."""
+    sql = (
+        "SELECT number, id, name, external_id, metadata, created_at, expires_at, consent_ref"
+        " FROM subjects WHERE collection_number = ? AND id IN ({})"
+    )
+    found = {}
+    for row in _looked_up(c, sql, (collection,), ids):
+        subject = Subject(
+            id=row[1],
+            name=row[2],
+            external_id=row[3],
+            metadata=json.loads(row[4]),
+            template_count=0,
+            created_at=row[5],
+            expires_at=row[6],
+            consent_ref=row[7],
+        )
+        found[subject.id] = StoredSubject(number=row[0], subject=subject)
+    return found
+
+
+def external_id_holders(
+    c: Connection, collection: int, external_ids: Iterable[str]
+) -> dict[str, str]:
+    """Subject ids by those of some external ids that are taken."""
+    sql = "SELECT external_id, id FROM subjects WHERE collection_number = ? AND external_id IN ({})"
+    return {row[0]: row[1] for row in _looked_up(c, sql, (collection,), external_ids)}
+
+
+def held_templates(
+    c: Connection, contract: int, template_ids: Iterable[str]
+) -> dict[str, HeldTemplate]:
+    """Those of some template ids that are taken, in any collection; under `contract` if they are
+    there under several."""
+    sql = (
+        "SELECT id, subject_number, contract_number, created_at, embedding FROM templates"
+        " WHERE id IN ({})"
+    )
+    found: dict[str, HeldTemplate] = {}
+    for row in _looked_up(c, sql, (), template_ids):
+        if row[0] not in found or row[2] == contract:
+            found[row[0]] = HeldTemplate(
+                subject_number=row[1],
+                contract_number=row[2],
+                created_at=row[3],
+                embedding=row[4],
+            )
+    return found
+
+
+def insert_subjects(c: Connection, collection: int, new: Sequence[Subject]) -> dict[str, int]:
+    """New subjects; their numbers, which ascend, by their ids."""
+    rows = _inserted(
+        c,
+        "INSERT INTO subjects (collection_number, id, name, external_id, metadata, created_at,"
+        " expires_at, consent_ref) VALUES {} RETURNING id, number",
+        new,
+        lambda s: (
+            collection,
+            s.id,
+            s.name,
+            s.external_id,
+            metadata_text(s.metadata),
+            s.created_at,
+            s.expires_at,
+            s.consent_ref,
+        ),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def insert_templates(
+    c: Connection, of: UnderContract, new: Sequence[tuple[int, str, str, Embeddings]]
+) -> dict[str, int]:
+    """New templates: (subject number, id, time of creation, embedding); their numbers by id."""
+    rows = _inserted(
+        c,
+        "INSERT INTO templates (id, collection_number, subject_number, contract_number, created_at,"
+        " embedding) VALUES {} RETURNING id, number",
+        new,
+        lambda t: (t[1], of.collection, t[0], of.contract, t[2], c.pack(t[3])),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def insert_crops(c: Connection, new: Sequence[tuple[str, int, bytes]]) -> None:
+    """New pictures: (template id, subject number, picture)."""
+    sql = "INSERT INTO crops (template_id, subject_number, image) VALUES {}"
+    _inserted(c, sql, new, lambda row: row, rows_at_once=_CROPS)
+
+
+def log_many(
+    c: Connection,
+    collection: StoredCollection,
+    action: str,
+    *,
+    at: str,
+    details: Sequence[tuple[str, dict[str, Any]]],
+) -> None:
+    """Enter a write in the audit log for many subjects: (subject id, detail)."""
+    _inserted(
+        c,
+        "INSERT INTO audit (at, collection_id, revision, action, subject_id, detail) VALUES {}",
+        details,
+        lambda entry: (
+            at, collection.id, collection.revision, action, entry[0], json.dumps(entry[1])
+        ),
+    )  # fmt: skip
+
+
+def _looked_up(
+    c: Connection, sql: str, first: tuple[Any, ...], keys: Iterable[str]
+) -> Iterator[tuple[Any, ...]]:
+    waiting = iter(dict.fromkeys(keys))
+    places = ", ".join("?" * _KEYS)
+    while run := list(islice(waiting, _KEYS)):
+        # The last run is filled up with a key that it has already.
+        run += run[-1:] * (_KEYS - len(run))
+        yield from c.execute(sql.format(places), (*first, *run))
+
+
+def _inserted(
+    c: Connection,
+    sql: str,
+    items: Sequence[T],
+    values_of: Callable[[T], tuple[Any, ...]],
+    *,
+    rows_at_once: int = _ROWS,
+) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    for start in range(0, len(items), rows_at_once):
+        rows = [values_of(item) for item in items[start : start + rows_at_once]]
+        row = f"({', '.join('?' * len(rows[0]))})"
+        flat = [value for values in rows for value in values]
+        found += c.execute(sql.format(", ".join([row] * len(rows))), flat)
+    return found

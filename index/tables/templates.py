@@ -1,0 +1,194 @@
+"""The statements about templates and crops. Each takes a transaction under way.
+
+Shapes: N templates, D embedding size.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from index.database import Connection
+from index.records import StoredTemplate, Template, TemplateBatch
+
+_SELECT = "SELECT number, subject_number, id, created_at, embedding FROM templates"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderContract:
+    """Which templates are meant: a collection's, under one of its contracts, of `size` numbers."""
+
+    collection: int
+    contract: int
+    size: int
+
+
+def insert_template(c: Connection, of: UnderContract, template: StoredTemplate) -> int:
+    """A new template, its own number not looked at; the number that it gets."""
+    rows = c.execute(
+        "INSERT INTO templates (id, collection_number, subject_number, contract_number, created_at,"
+        " embedding) VALUES (?, ?, ?, ?, ?, ?) RETURNING number",
+        (
+            template.id,
+            of.collection,
+            template.subject_number,
+            of.contract,
+            template.created_at,
+            c.pack(template.embedding),
+        ),
+    )
+    return int(rows[0][0])
+
+
+def get_templates(c: Connection, numbers: Collection[int], size: int) -> dict[int, StoredTemplate]:
+    """Templates of these numbers; those that are gone are left out."""
+    rows = [row for n in numbers for row in c.execute(f"{_SELECT} WHERE number = ?", (n,))]
+    return {template.number: template for template in _stored(c, rows, size)}
+
+
+def templates_of(c: Connection, of: UnderContract, subject_number: int) -> list[StoredTemplate]:
+    """A subject's templates, oldest first."""
+    where = "WHERE subject_number = ? AND contract_number = ? ORDER BY number"
+    return _stored(c, c.execute(f"{_SELECT} {where}", (subject_number, of.contract)), of.size)
+
+
+def numbers_of(c: Connection, of: UnderContract, subject_number: int) -> list[int]:
+    """Numbers of a subject's templates, ascending."""
+    sql = (
+        "SELECT number FROM templates WHERE subject_number = ? AND contract_number = ?"
+        " ORDER BY number"
+    )
+    return [row[0] for row in c.execute(sql, (subject_number, of.contract))]
+
+
+def find_template(c: Connection, of: UnderContract, template_id: str) -> StoredTemplate | None:
+    """The template of that id, or None."""
+    where = "WHERE id = ? AND contract_number = ? AND collection_number = ?"
+    rows = c.execute(f"{_SELECT} {where}", (template_id, of.contract, of.collection))
+    return _stored(c, rows, of.size)[0] if rows else None
+
+
+def describe_templates(c: Connection, of: UnderContract, subject_number: int) -> list[Template]:
+    """A subject's templates without their embeddings, oldest first."""
+    rows = c.execute(
+        "SELECT t.id, t.created_at, EXISTS (SELECT 1 FROM crops c WHERE c.template_id = t.id)"
+        " FROM templates t WHERE t.subject_number = ? AND t.contract_number = ? ORDER BY t.number",
+        (subject_number, of.contract),
+    )
+    return [Template(id=row[0], created_at=row[1], has_crop=bool(row[2])) for row in rows]
+
+
+def all_templates(c: Connection, of: UnderContract) -> Iterator[TemplateBatch]:
+    """Every template by ascending number, some thousands at a time."""
+    sql = (
+        "SELECT number, subject_number, embedding FROM templates"
+        " WHERE collection_number = ? AND contract_number = ? ORDER BY number"
+    )
+    for rows in c.stream(sql, (of.collection, of.contract)):
+        yield TemplateBatch(
+            numbers=np.array([row[0] for row in rows], dtype=np.int64),
+            subject_numbers=np.array([row[1] for row in rows], dtype=np.int64),
+            embeddings=c.unpack([row[2] for row in rows], size=of.size),
+        )
+
+
+def subjects_with_templates(c: Connection, of: UnderContract) -> list[int]:
+    """Numbers of the subjects that have a template, ascending."""
+    sql = (
+        "SELECT DISTINCT subject_number FROM templates"
+        " WHERE collection_number = ? AND contract_number = ? ORDER BY subject_number"
+    )
+    return [row[0] for row in c.execute(sql, (of.collection, of.contract))]
+
+
+def list_unembedded(
+    c: Connection, of: UnderContract, other: int, *, after: int, limit: int
+) -> list[tuple[int, str, str]]:
+    """Templates without a row under the contract `other`: (number, id, subject id), ascending."""
+    rows = c.execute(
+        "SELECT t.number, t.id, s.id FROM templates t JOIN subjects s ON s.number ="
+        " t.subject_number WHERE t.collection_number = ? AND t.contract_number = ? AND t.number > ?"
+        " AND NOT EXISTS (SELECT 1 FROM templates o WHERE o.id = t.id AND o.contract_number = ?)"
+        " ORDER BY t.number LIMIT ?",
+        (of.collection, of.contract, after, other, limit),
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def count_under(c: Connection, of: UnderContract) -> int:
+    """Number of templates."""
+    sql = "SELECT count(*) FROM templates WHERE collection_number = ? AND contract_number = ?"
+    return int(c.execute(sql, (of.collection, of.contract))[0][0])
+
+
+def count_unembedded(c: Connection, of: UnderContract, other: int) -> int:
+    """Number of templates without a row under the contract `other`."""
+    sql = (
+        "SELECT count(*) FROM templates t WHERE t.collection_number = ? AND t.contract_number = ?"
+        " AND NOT EXISTS (SELECT 1 FROM templates o WHERE o.id = t.id AND o.contract_number = ?)"
+    )
+    return int(c.execute(sql, (of.collection, of.contract, other))[0][0])
+
+
+def subjects_without(c: Connection, of: UnderContract, other: int) -> list[str]:
+    """Ids of subjects that have templates, but none under the contract `other`."""
+    sql = (
+        "SELECT s.id FROM subjects s WHERE s.collection_number = ? AND EXISTS (SELECT 1"
+        " FROM templates t WHERE t.subject_number = s.number AND t.contract_number = ?)"
+        " AND NOT EXISTS (SELECT 1 FROM templates o WHERE o.subject_number = s.number"
+        " AND o.contract_number = ?) ORDER BY s.number"
+    )
+    return [row[0] for row in c.execute(sql, (of.collection, of.contract, other))]
+
+
+def move_templates(c: Connection, *, source: int, target: int) -> None:
+    """Give all templates and crops of one subject to another."""
+    for table in ("templates", "crops"):
+        c.execute(
+            f"UPDATE {table} SET subject_number = ? WHERE subject_number = ?", (target, source)
+        )
+
+
+def remove_template(c: Connection, template_id: str) -> None:
+    """Remove a template under every contract, and its crop."""
+    c.execute("DELETE FROM templates WHERE id = ?", (template_id,))
+    c.execute("DELETE FROM crops WHERE template_id = ?", (template_id,))
+
+
+def remove_under(c: Connection, of: UnderContract) -> None:
+    """Remove all templates of a collection under one contract, and crops that none has now."""
+    c.execute(
+        "DELETE FROM templates WHERE collection_number = ? AND contract_number = ?",
+        (of.collection, of.contract),
+    )
+    c.execute(
+        "DELETE FROM crops WHERE subject_number IN (SELECT number FROM subjects"
+        " WHERE collection_number = ?) AND NOT EXISTS (SELECT 1 FROM templates t"
+        " WHERE t.id = crops.template_id)",
+        (of.collection,),
+    )
+
+
+def insert_crop(c: Connection, template_id: str, subject_number: int, image: bytes) -> None:
+    """Store the picture that a template was made of."""
+    c.execute(
+        "INSERT INTO crops (template_id, subject_number, image) VALUES (?, ?, ?)",
+        (template_id, subject_number, image),
+    )
+
+
+def get_crop(c: Connection, template_id: str) -> bytes | None:
+    """The picture that a template was made of, None where none was stored."""
+    rows = c.execute("SELECT image FROM crops WHERE template_id = ?", (template_id,))
+    return bytes(rows[0][0]) if rows else None
+
+
+def _stored(c: Connection, rows: Sequence[tuple[Any, ...]], size: int) -> list[StoredTemplate]:
+    embeddings = c.unpack([row[4] for row in rows], size=size)
+    return [
+        StoredTemplate(
+            number=row[0], subject_number=row[1], id=row[2], created_at=row[3], embedding=embedding
+        )
+        for row, embedding in zip(rows, embeddings, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""What a write does, inside its transaction; one file a kind."""

@@ -1,0 +1,156 @@
+"""Re-embedding: templates under another contract beside those that are searched, then a switch."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from contract.embedding_contract import EmbeddingContract
+from contract.errors import ContractMismatchError, GalleryError, SubjectNotFoundError
+from index.records import Embeddings, StoredTemplate
+from index.tables import collections, subjects, templates
+from index.tables.templates import UnderContract
+from index.writes.effect import Effect
+from index.writes.scope import Scope
+
+
+def begin_next(scope: Scope, contract: EmbeddingContract) -> Effect:
+    """Say that templates under `contract` are being built; twice is once.
+
+    Raises GalleryError: it is the contract that is searched, or another one is being built.
+    """
+    number = collections.contract_number(scope.c, contract)
+    now = scope.collection
+    if number == now.contract_number:
+        raise GalleryError(
+            f"The collection {now.id!r} is already searched under this bundle's contract: "
+            "there is nothing to re-embed."
+        )
+    if now.next_contract_number not in (None, number):
+        raise GalleryError(
+            f"The collection {now.id!r} is being re-embedded for another bundle: finish that one, "
+            "or abandon it."
+        )
+    if number == now.former_contract_number:
+        raise GalleryError(
+            f"The collection {now.id!r} was searched under this contract before: roll back to it, "
+            "or drop the former embeddings first."
+        )
+    _set(scope, next_contract=number, former=now.former_contract_number)
+    scope.log("reembed_begin", contract_id=contract.id)
+    return Effect(revision=scope.revision)
+
+
+def stage(scope: Scope, of: UnderContract, embeddings: Mapping[str, Embeddings]) -> Effect:
+    """Store known templates' embeddings, float32 (D,) by template id, under the next contract.
+
+    Templates that are gone, or staged already, are left out.
+    """
+    _check_next(scope, of)
+    for template_id, embedding in embeddings.items():
+        known = templates.find_template(scope.c, scope.searched, template_id)
+        if known and templates.find_template(scope.c, of, template_id) is None:
+            templates.insert_template(scope.c, of, dataclasses.replace(known, embedding=embedding))
+    return Effect(revision=scope.revision)
+
+
+def stage_new(
+    scope: Scope,
+    of: UnderContract,
+    subject_id: str,
+    embeddings: Mapping[str, Embeddings],
+) -> Effect:
+    """Store new templates of a subject under the next contract, by their ids; twice is once.
+
+    Raises SubjectNotFoundError.
+    """
+    _check_next(scope, of)
+    known = subjects.find_by_id(scope.c, scope.collection.number, subject_id)
+    if known is None:
+        raise SubjectNotFoundError(subject_id)
+    for template_id, embedding in embeddings.items():
+        if templates.find_template(scope.c, of, template_id) is None:
+            new = StoredTemplate(
+                number=0,
+                subject_number=known.number,
+                id=template_id,
+                created_at=scope.at,
+                embedding=embedding,
+            )
+            templates.insert_template(scope.c, of, new)
+    return Effect(revision=scope.revision)
+
+
+def switch(scope: Scope, of: UnderContract) -> Effect:
+    """Search what was built from now on; what was searched becomes the former."""
+    _check_next(scope, of)
+    former = scope.collection.former_contract_number
+    if former is not None:
+        # One step back is kept, not a history.
+        templates.remove_under(scope.c, dataclasses.replace(of, contract=former))
+    collections.set_contracts(
+        scope.c,
+        scope.collection.number,
+        contract=of.contract,
+        next_contract=None,
+        former=scope.collection.contract_number,
+    )
+    scope.log("reembed_switch")
+    return Effect(revision=scope.revision, erases=former is not None)
+
+
+def roll_back(scope: Scope) -> Effect:
+    """Search the former templates again; those that were searched are the next ones, once more.
+
+    Raises GalleryError: there are none, or a re-embedding is under way.
+    """
+    now = scope.collection
+    if now.former_contract_number is None:
+        raise GalleryError(
+            f"The collection {now.id!r} has no former embeddings to go back to: "
+            "re-embed it with the bundle of your choice."
+        )
+    if now.next_contract_number is not None:
+        raise GalleryError(
+            f"The collection {now.id!r} is being re-embedded: finish that, or abandon it, before "
+            "you go back."
+        )
+    collections.set_contracts(
+        scope.c,
+        now.number,
+        contract=now.former_contract_number,
+        next_contract=now.contract_number,
+        former=None,
+    )
+    scope.log("reembed_roll_back")
+    return Effect(revision=scope.revision)
+
+
+def drop(scope: Scope, *, which: Sequence[str]) -> Effect:
+    """Remove what is not searched: "next", abandoning a re-embedding, or "former"."""
+    now = scope.collection
+    numbers = {"next": now.next_contract_number, "former": now.former_contract_number}
+    for name in which:
+        number = numbers[name]
+        if number is not None:
+            templates.remove_under(scope.c, dataclasses.replace(scope.searched, contract=number))
+            numbers[name] = None
+    _set(scope, next_contract=numbers["next"], former=numbers["former"])
+    scope.log("reembed_drop", which=list(which))
+    return Effect(revision=scope.revision, erases=True)
+
+
+def _check_next(scope: Scope, of: UnderContract) -> None:
+    number = scope.collection.next_contract_number
+    if number != of.contract:
+        there = collections.get_contract(scope.c, number or scope.collection.contract_number)
+        given = collections.get_contract(scope.c, of.contract)
+        raise ContractMismatchError(gallery_contract_id=there.id, bundle_contract_id=given.id)
+
+
+def _set(scope: Scope, *, next_contract: int | None, former: int | None) -> None:
+    collections.set_contracts(
+        scope.c,
+        scope.collection.number,
+        contract=scope.collection.contract_number,
+        next_contract=next_contract,
+        former=former,
+    )

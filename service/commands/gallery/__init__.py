@@ -1,0 +1,48 @@
+"""oneglance gallery: looking after a gallery; one file a command."""
+
+import argparse
+
+from service.commands.gallery import (
+    collections,
+    compact,
+    delete,
+    delete_collection,
+    export,
+    import_,
+    list_,
+    merge,
+    migrate,
+    reembed,
+    subject_access,
+    sweep,
+    verify,
+)
+
+COMMANDS = (
+    list_,
+    delete,
+    merge,
+    subject_access,
+    sweep,
+    export,
+    import_,
+    reembed,
+    verify,
+    compact,
+    migrate,
+    collections,
+    delete_collection,
+)
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command with its own commands."""
+    parser = commands.add_parser(
+        "gallery",
+        help="look after a gallery: list, delete, export, import, re-embed, verify and more",
+        description="A gallery in a file is worked on while the service is stopped, one in "
+        "PostgreSQL while it runs.",
+    )
+    own = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(own)
