@@ -11,7 +11,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
 	proof-strangers proof-lfw proof-open-set proof-simpsons proof-input proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
-	bench-search bench-enrol \
+	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
 	bench-mining bench-feed bench-embed bench-groups clean
 
@@ -165,7 +165,13 @@ proof-kill-postgres: $(STAMP) ## bar: kill -9 of PostgreSQL under load, 20 times
 	$(BIN)/python -m benchmarks.kill_postgres
 
 bench-search: $(STAMP) ## bar: a search takes 1.15 times bare FAISS, up to a million templates
-	$(BIN)/python -m benchmarks.search
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.search
+
+bench-rabitq: $(STAMP) ## what RaBitQ finds and how long it takes, by bits and candidates
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rabitq_table
+
+bench-portable: $(STAMP) ## bar: 10,000 templates/s imported, every byte the same
+	$(BIN)/python -m benchmarks.portable
 
 bench-enrol: $(STAMP) ## bar: durable enrolment and removal in 5 ms, 1,000/s, starts in seconds
 	$(BIN)/python -m benchmarks.enrol

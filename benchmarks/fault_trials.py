@@ -111,7 +111,7 @@ class Trial:
         with opened(self.path) as gallery:
             self._look(gallery)
         if copies := copies_left(self.path.parent, self.state):
-            self._findings.faults.append(f"{copies} removed embeddings are still in the files")
+            self._findings.faults.append(f"still there: {copies}")
         return came
 
     def _call(self, gallery: Gallery, call: Call) -> None:

@@ -124,16 +124,19 @@ def as_rows(blobs: Iterable[bytes], size: int) -> Embeddings:
     return np.frombuffer(b"".join(blobs), "<f4").astype(np.float32).reshape(-1, size)
 
 
-def copies_left(folder: Path, state: State) -> int:
-    """How many removed embeddings (also in half precision) and pictures are still in a file."""
-    there = b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file())
+def copies_left(folder: Path, state: State) -> list[str]:
+    """Where removed embeddings (also in half precision) and pictures are still in the files."""
     sizes = {4 * contract.size for contract in CONTRACTS.values()}
-    halved = {
-        blob: np.frombuffer(blob, "<f4").astype("<f2").tobytes()
-        for blob in state.removed
-        if len(blob) in sizes
-    }
-    return sum(blob in there or halved.get(blob, blob) in there for blob in state.removed)
+    found = []
+    for file in folder.rglob("*"):
+        there = file.read_bytes() if file.is_file() else b""
+        for blob in state.removed:
+            half = np.frombuffer(blob, "<f4").astype("<f2") if len(blob) in sizes else blob
+            for form in (blob, bytes(half)):
+                if (at := there.find(form)) >= 0:
+                    found.append(f"{len(blob)} bytes as {len(form)} at {at} of {file.name}")
+                    break
+    return found
 
 
 def found_in(path: Path) -> State:

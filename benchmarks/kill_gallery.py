@@ -137,7 +137,7 @@ def kill_rounds(path: Path, rounds: int, choose: random.Random) -> Killed:
             ledger.state = compare(gallery, path, ledger.state, in_flight, killed)
             ledger.in_flight.clear()
         if copies := copies_left(path.parent, ledger.state):
-            killed.faults.append(f"{copies} removed embeddings are still in the files")
+            killed.faults.append(f"still there: {copies}")
         if killed.kills % 100 == 0:
             print(
                 f"{killed.kills} kills, {ledger.acknowledged.total()} calls acknowledged, "

@@ -133,7 +133,7 @@ class Restarts:
                 self.findings.faults.append(f"revision {more.revision} after {state.revision}")
             gallery.remove_subject("after-the-restart")
         if copies := copies_left(path.parent, state):
-            self.findings.faults.append(f"{copies} removed embeddings are still in the files")
+            self.findings.faults.append(f"still there: {copies}")
 
     def _again(self, files: Files, ledger: Ledger, where: str) -> None:
         """Record a restart with these files, and lose the power at all of its moments."""

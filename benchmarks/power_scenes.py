@@ -21,7 +21,7 @@ CALLS: Final = 150
 THREADS: Final = 4
 CHECKPOINT_PAGES: Final = 12
 # Below the folder that is recorded; a folder that is made on the way has to be safe as well.
-NAME: Final = Path("gallery.db")
+NAME: Final = Path("new folder") / "gallery.db"
 
 
 def one_after_another(path: Path, recorder: Recorder, vfs: str, seed: int, pragmas: str) -> None:

@@ -54,8 +54,13 @@ class Galleries:
                 "A gallery on PostgreSQL scores a subject by its best template: set scoring to "
                 "best, or use a gallery in a file."
             )
-        from index.postgres import PostgresDatabase
-
+        try:
+            from index.postgres import PostgresDatabase
+        except ModuleNotFoundError as error:
+            raise GalleryError(
+                f"A gallery on PostgreSQL needs the package {error.name}: "
+                "pip install 'oneglance[postgres]'."
+            ) from error
         return cls(PostgresDatabase.open(str(location)), tier=tier, scoring=scoring)
 
     def close(self) -> None:
@@ -64,7 +69,8 @@ class Galleries:
 
     def _close(self) -> None:
         for view in self._views.values():
-            view.searcher.save()
+            if not self.queue.parted:
+                view.searcher.save()
             view.searcher.close()
         self.database.close()
 

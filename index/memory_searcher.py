@@ -135,7 +135,6 @@ class MemorySearcher:
         """See Searcher."""
         if self._snapshot_is_there or len(self._index) < SNAPSHOT_FROM_ROWS:
             return
-        self._index.settle()
         try:
             self._index.save(self._snapshot, self._key)
         except OSError as error:

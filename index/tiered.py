@@ -132,7 +132,7 @@ class TieredIndex:
     def _bound(self) -> float:
         """How far a listed similarity may be off, and that of any row as FAISS sees it.
 
-        By the rows' rounding; by FAISS's sums, whose roots are off by a factor within
+        By the rows' rounding; by FAISS's sums, whose roots in float32 are off by a factor within
         1 ± (D + 8) 2^-24 and by sqrt(D tiny) where squares underflow; by float64's own.
         """
         size, rounding = self._rows.size, self._rows.rounding
@@ -145,13 +145,15 @@ class TieredIndex:
             nobody = np.zeros(0, dtype=np.int64)
             return tuple(self._listed(nobody, np.zeros(0), None) for _ in probes_BD)
         squared_BK, slots_BK = self._rows.nearest(probes_BD, count)
+        # In float32: the bound has room for its rounding, and casting costs a search of few rows.
+        distances_BK = np.sqrt(squared_BK)
         # No row that FAISS left out looked nearer to it than the last that it listed.
         margin = self._error if count < len(self._rows) else None
         return tuple(
             self._scored(probe_D, np.arange(len(self._rows)), len(self._rows))
             if slots_K[-1] < 0  # The squares overflowed: list all rows.
-            else self._listed(slots_K, np.sqrt(squared_K, dtype=np.float64), margin)
-            for probe_D, squared_K, slots_K in zip(probes_BD, squared_BK, slots_BK, strict=True)
+            else self._listed(slots_K, distances_K, margin)
+            for probe_D, distances_K, slots_K in zip(probes_BD, distances_BK, slots_BK, strict=True)
         )
 
     def _approximate(

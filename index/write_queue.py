@@ -50,6 +50,8 @@ class WriteQueue:
         self._waiting: list[_Job] = []
         self._led = False
         self._unusable = ""
+        # Whether a write was cut off: truth and memory may have parted.
+        self.parted = False
 
     def run(
         self,
@@ -141,6 +143,7 @@ class WriteQueue:
                 job.error = job.error or error
         except BaseException as error:
             # Perhaps committed and not shown: searches would answer wrongly from here on.
+            self.parted = True
             self._unusable = f"A write was cut off ({error!r}): open the gallery anew."
             for job in jobs:
                 job.error = job.error or GalleryUnavailableError(self._unusable)

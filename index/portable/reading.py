@@ -12,7 +12,7 @@ from typing import Final
 from contract.errors import GalleryError
 from index.gallery import Gallery
 from index.portable.frames import SubjectLine, TemplateLine
-from index.tables import pages, subjects
+from index.tables import pages
 from index.writes.scope import Scope
 
 PAGE_SUBJECTS: Final = 1_000
@@ -89,7 +89,7 @@ def _describe(scope: Scope, after: int, *, crops: bool) -> tuple[int, list[Descr
         raise GalleryError(
             f"The collection {scope.collection.id!r} was re-embedded meanwhile: export it again."
         )
-    rows = subjects.list_subjects(
+    rows = pages.subjects_of_page(
         scope.c, scope.collection.number, after=after, limit=PAGE_SUBJECTS
     )
     if not rows:

@@ -13,9 +13,12 @@ from index.checks import metadata_text
 from index.database import Connection, Value
 from index.records import Embeddings, StoredSubject, Subject
 from index.tables.collections import StoredCollection
+from index.tables.pages import SUBJECT_COLUMNS, bare_subject
 from index.tables.templates import UnderContract
 
-_KEYS: Final = 200
+# PostgreSQL, which knows no statistics of a table that was filled just now, reads all of it for
+# many more.
+_KEYS: Final = 50
 _ROWS: Final = 100
 _CROPS: Final = 10
 
@@ -34,24 +37,9 @@ class HeldTemplate:
 
 def known_subjects(c: Connection, collection: int, ids: Iterable[str]) -> dict[str, StoredSubject]:
     """The subjects of some ids, as far as there are any; their templates are not counted."""
-    sql = (
-        "SELECT number, id, name, external_id, metadata, created_at, expires_at, consent_ref"
-        " FROM subjects WHERE collection_number = ? AND id IN ({})"
-    )
-    found = {}
-    for row in _looked_up(c, sql, (collection,), ids):
-        subject = Subject(
-            id=row[1],
-            name=row[2],
-            external_id=row[3],
-            metadata=json.loads(row[4]),
-            template_count=0,
-            created_at=row[5],
-            expires_at=row[6],
-            consent_ref=row[7],
-        )
-        found[subject.id] = StoredSubject(number=row[0], subject=subject)
-    return found
+    sql = f"SELECT {SUBJECT_COLUMNS} FROM subjects WHERE collection_number = ? AND id IN ({{}})"
+    found = (bare_subject(row) for row in _looked_up(c, sql, (collection,), ids))
+    return {known.subject.id: known for known in found}
 
 
 def external_id_holders(

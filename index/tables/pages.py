@@ -4,14 +4,18 @@ Each takes a transaction under way. A page is the subjects numbered `first` to `
 Shapes: N templates, D embedding size.
 """
 
+import json
 from collections.abc import Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from index.database import Connection
-from index.records import Embeddings
+from index.records import Embeddings, StoredSubject, Subject
 from index.tables.templates import UnderContract
 
+SUBJECT_COLUMNS: Final = (
+    "number, id, name, external_id, metadata, created_at, expires_at, consent_ref"
+)
 # The sign keeps SQLite from the index of the whole collection, which would be read for each page.
 _WHERE = (
     "WHERE t.subject_number BETWEEN ? AND ? AND +t.contract_number = ? AND +t.collection_number = ?"
@@ -26,6 +30,34 @@ class PagedTemplate:
     id: str
     created_at: str
     crop_bytes: int | None
+
+
+def subjects_of_page(
+    c: Connection, collection: int, *, after: int, limit: int
+) -> list[StoredSubject]:
+    """Up to `limit` subjects with numbers above `after`, ascending; their templates not counted."""
+    rows = c.execute(
+        f"SELECT {SUBJECT_COLUMNS} FROM subjects WHERE collection_number = ? AND number > ?"
+        " ORDER BY number LIMIT ?",
+        (collection, after, limit),
+    )
+    return [bare_subject(row) for row in rows]
+
+
+def bare_subject(row: tuple[Any, ...]) -> StoredSubject:
+    """A row of SUBJECT_COLUMNS; the subject's templates are not counted."""
+    number, subject_id, name, external_id, metadata, created_at, expires_at, consent_ref = row
+    subject = Subject(
+        id=subject_id,
+        name=name,
+        external_id=external_id,
+        metadata=json.loads(metadata),
+        template_count=0,
+        created_at=created_at,
+        expires_at=expires_at,
+        consent_ref=consent_ref,
+    )
+    return StoredSubject(number=number, subject=subject)
 
 
 def templates_of_page(

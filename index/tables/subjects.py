@@ -7,6 +7,7 @@ from typing import Any
 from index.checks import metadata_text
 from index.database import Connection
 from index.records import StoredSubject, Subject
+from index.tables.runs import rows_by_numbers
 
 # Of the templates only those under the contract that is searched count.
 _SELECT = """
@@ -29,11 +30,8 @@ def find_by_external_id(c: Connection, collection: int, external_id: str) -> Sto
 
 def get_subjects(c: Connection, numbers: Collection[int]) -> dict[int, Subject]:
     """The subjects of these numbers; those that are gone are left out."""
-    found = {}
-    for number in numbers:
-        for row in c.execute(f"{_SELECT} WHERE s.number = ?", (number,)):
-            found[number] = _stored(row).subject
-    return found
+    known = (_stored(row) for row in rows_by_numbers(c, _SELECT, "s.number", numbers))
+    return {stored.number: stored.subject for stored in known}
 
 
 def list_subjects(c: Connection, collection: int, *, after: int, limit: int) -> list[StoredSubject]:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from benchmarks.gallery_machine import GalleryMachine, machine_in_a_file, machine_in_postgres
+from benchmarks.gallery_machine import machine_in_a_file, machine_in_postgres
+from benchmarks.gallery_rules import GalleryMachine
 from benchmarks.postgres_server import PostgresServer
 from index.gallery import Gallery
 from index.ranking import Truth

@@ -290,6 +290,24 @@ def test_an_outdated_snapshot_is_neither_believed_nor_kept(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("snapshots")
+def test_no_snapshot_is_written_of_an_index_that_missed_a_removal(tmp_path: Path) -> None:
+    def fail(change: object) -> None:
+        raise MemoryError
+
+    with Gallery.open(tmp_path / "g.db", CONTRACT) as gallery:
+        enrol_all(gallery)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gallery._view.searcher, "show", fail)
+            with pytest.raises(MemoryError):
+                gallery.remove_subject("ann")
+    assert snapshots_in(tmp_path) == []
+    assert traces(tmp_path, HALVES) == set()
+    with Gallery.open(tmp_path / "g.db", CONTRACT) as gallery:
+        assert gallery.subject_count == len(OTHERS)
+        assert traces(tmp_path) == set()
+
+
+@pytest.mark.usefixtures("snapshots")
 def test_a_write_is_refused_while_the_snapshot_cannot_be_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from contract.embedding_contract import EmbeddingContract
 from index.gallery import Gallery
 from index.lock import ProcessLock
 from index.reembedding import Reembedding
-from index.sqlite_schema import SCHEMA_VERSION
+from index.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION
 from service import cli
 from tests.conftest import CONTRACT, UNIT
 
@@ -182,7 +182,7 @@ def test_an_import_of_another_bundle_or_of_no_export(oneglance: Run, tmp_path: P
     other = EmbeddingContract(id="test:b", size=4, d_max=2.0)
     Gallery.open(tmp_path / "b.db", other).close()
     oneglance("export", tmp_path / "b", "--gallery", tmp_path / "b.db")
-    assert "contract test:b" in oneglance("import", tmp_path / "b", fails=True)[0]
+    assert "makes test:b" in oneglance("import", tmp_path / "b", fails=True)[0]
     (tmp_path / "letter").write_text("Dear all")
     assert "no export" in oneglance("import", tmp_path / "letter", fails=True)[0]
     assert str(tmp_path / "none") in oneglance("import", tmp_path / "none", fails=True)[0]
@@ -307,9 +307,9 @@ def test_migrate_says_from_what_to_what(oneglance: Run, tmp_path: Path) -> None:
     assert "schema version 99" in oneglance("migrate", "--gallery", path, fails=True)[0]
 
 
-FIRST_SCHEMA = """
+FIRST_SCHEMA = f"""
 CREATE TABLE gallery (
-    single INTEGER PRIMARY KEY CHECK (single = 1), contract_id TEXT NOT NULL,
+    id INTEGER PRIMARY KEY CHECK (id = 1), contract_id TEXT NOT NULL,
     embedding_size INTEGER NOT NULL, d_max REAL NOT NULL, revision INTEGER NOT NULL
 );
 CREATE TABLE subjects (
@@ -323,9 +323,9 @@ CREATE TABLE templates (
 );
 CREATE INDEX templates_of_subject ON templates (subject_number);
 INSERT INTO gallery VALUES (1, 'test:a', 4, 2.0, 1);
-INSERT INTO subjects VALUES (1, 'ann', 'Ann', NULL, '{}', '2026-01-01T00:00:00.000Z');
+INSERT INTO subjects VALUES (1, 'ann', 'Ann', NULL, '{{}}', '2026-01-01T00:00:00.000Z');
 INSERT INTO templates VALUES (1, 't', 1, x'0000803f000000000000000000000000');
-PRAGMA application_id = 1332635975;
+PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = 1;
 """
 
