@@ -136,8 +136,9 @@ class FaultyVfs:
 
     def __exit__(self, *error: object) -> None:
         before = self._usual
-        while before.contents.next.contents.name != self._encoded:
-            before = before.contents.next
+        while (after := _address(before.contents.next)) != ctypes.addressof(self._vfs):
+            # By its address: a chain of ctypes' own pointers gets too deep.
+            before = ctypes.cast(after, POINTER(_Vfs))
         before.contents.next = self._vfs.next
 
     def arm(self, fault: Fault) -> None:
@@ -211,6 +212,10 @@ class FaultyVfs:
             return code or int(usual(file, *given))
 
         return answer
+
+
+def _address(pointer: Any) -> int:
+    return ctypes.cast(pointer, c_void_p).value or 0
 
 
 def _usual_vfs() -> Any:

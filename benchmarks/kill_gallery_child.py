@@ -37,8 +37,8 @@ def say(*words: object) -> None:
 def serve() -> None:
     """Fork a worker for each line [path, first number of a call, threads] that is read.
 
-    So Python is started and everything imported only once. Says `born` with a worker's
-    process id, and `ended` once it is gone and all that it said is in the pipe.
+    So Python is started and everything imported only once. A worker says `born` with its process
+    id at first; `ended` is said once it is gone and all that it said is in the pipe.
     """
     index.memory_searcher.SNAPSHOT_FROM_ROWS = 1  # So that snapshots are part of it.
     say("ready")
@@ -47,10 +47,10 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             try:
+                say("born", os.getpid())
                 work(Path(path), number, threads)
             finally:
                 os._exit(1)
-        say("born", child)
         _, status = os.waitpid(child, 0)
         say("ended", os.waitstatus_to_exitcode(status))
 

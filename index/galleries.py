@@ -9,7 +9,7 @@ from contract.errors import CollectionNotFoundError, ContractMismatchError, Gall
 from index.checks import check_subject_id
 from index.clock import now
 from index.database import Connection, Database
-from index.memory_searcher import MemorySearcher, snapshot_path
+from index.memory_searcher import MemorySearcher, remove_snapshot, snapshot_path
 from index.scoring import SCORINGS, ScoringName
 from index.searcher import Searcher
 from index.sqlite import SqliteDatabase
@@ -91,7 +91,7 @@ class Galleries:
         Raises CollectionNotFoundError.
         """
 
-        def work(c: Connection) -> tuple[int, Shown]:
+        def work(c: Connection) -> tuple[None, Shown]:
             known = collections.find_collection(c, collection_id)
             if known is None:
                 raise CollectionNotFoundError(collection_id)
@@ -99,11 +99,12 @@ class Galleries:
             scope = begin(c, of)
             scope.log("remove_collection", subjects=known.subject_count)
             collections.remove_collection(c, known.number)
-            return known.number, Shown(erases=True)
+            if isinstance(self.database, SqliteDatabase):
+                # Before the commit: nobody would look for it afterwards.
+                remove_snapshot(snapshot_path(self.database.path, known.number))
+            return None, Shown(erases=True)
 
-        number = self.queue.run(work, lambda change: None)
-        if isinstance(self.database, SqliteDatabase):
-            snapshot_path(self.database.path, number).unlink(missing_ok=True)
+        self.queue.run(work, lambda change: None)
 
     def view(
         self, collection_id: str, contract: EmbeddingContract | None
@@ -111,11 +112,14 @@ class Galleries:
         """A collection as it is, and a new view on it; made if it is not there and `contract` is
         given. None takes whatever contract it has.
 
-        Raises ContractMismatchError, GalleryError (a contract that contradicts itself), or
-        CollectionNotFoundError.
+        Raises ContractMismatchError, GalleryError (a contract that contradicts itself, or the
+        collection is open already), or CollectionNotFoundError.
         """
         check_subject_id(collection_id)
         stored = self._find(collection_id)
+        if stored is not None and stored.number in self._views:
+            # Two views would need to hear of each other's writes.
+            raise GalleryError(f"The collection {collection_id!r} is open already: use that one.")
         if stored is None:
             if contract is None:
                 raise CollectionNotFoundError(collection_id)

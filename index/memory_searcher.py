@@ -79,7 +79,7 @@ class MemorySearcher:
             index = load_snapshot(path, key, revision=collection.revision, tier=tier)
             if index is None:
                 # It may hold somebody who was removed since.
-                _remove(path)
+                remove_snapshot(path)
         loaded = index is not None
         if index is None:
             index = make_index(size=contract.size, d_max=contract.d_max, tier=tier)
@@ -99,7 +99,7 @@ class MemorySearcher:
     def before_write(self) -> None:
         """See Searcher."""
         if self._snapshot_is_there:
-            _remove(self._snapshot)
+            remove_snapshot(self._snapshot)
             self._snapshot_is_there = False
 
     def show(self, change: Change) -> None:
@@ -171,7 +171,8 @@ def _fill(
         index.apply(Change(removed=none, added=batch, revision=revision))
 
 
-def _remove(path: Path) -> None:
+def remove_snapshot(path: Path) -> None:
+    """Remove a snapshot, if it is there. Raises GalleryUnavailableError."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

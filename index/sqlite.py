@@ -22,6 +22,7 @@ from index.database import Value
 from index.lock import ProcessLock
 from index.records import Embeddings
 from index.sqlite_errors import damaged, opening_errors, storage_errors
+from index.sqlite_scrubbing import scrubbing_vfs
 
 _BUSY_TIMEOUT_MS: Final = 2_000
 _STREAM_ROWS: Final = 4_096
@@ -95,7 +96,7 @@ class SqliteDatabase:
         gallery, damaged, no such place, no permission).
         """
         self.path = path.resolve()
-        self._vfs = vfs
+        self._vfs = scrubbing_vfs(vfs)
         self._pool_lock = threading.Lock()
         self._idle: list[SqliteConnection] = []
         self._writer: SqliteConnection | None = None

@@ -105,3 +105,8 @@ def test_a_collection_that_is_not_there_needs_a_contract(open_gallery: GalleryOp
 def test_means_are_not_for_postgresql() -> None:
     with pytest.raises(GalleryError, match="scoring"):
         Gallery.open("postgresql://nowhere", CONTRACT, scoring="mean")
+
+
+def test_a_collection_is_open_only_once(gallery: Gallery) -> None:
+    with pytest.raises(GalleryError, match="open already"):
+        gallery.galleries.view("default", CONTRACT)
