@@ -91,6 +91,20 @@ class Trial:
     def run(self, fault: Fault) -> bool:
         """Do all calls; whether the fault has come up."""
         self._findings.trials += 1
+        try:
+            came = self._with_fault(fault)
+            self._findings.sites.update(f"{hit.call} {hit.file}" for hit in self._storage.hits)
+        finally:
+            self._storage.lift()
+        self._findings.nameless += self._storage.nameless
+        self._storage.nameless = 0
+        with opened(self.path) as gallery:
+            self._look(gallery)
+        if copies := copies_left(self.path.parent, self.state):
+            self._findings.faults.append(f"still there: {copies}")
+        return came
+
+    def _with_fault(self, fault: Fault) -> bool:
         with opened(self.path, self._storage.name) as gallery:
             checkpoint_often(gallery)
             self._storage.arm(fault)
@@ -103,16 +117,7 @@ class Trial:
                 if fault.lasting:
                     self._storage.arm(Fault(kind=fault.kind, at=1, lasting=True))
             # Else it may come while the gallery is closed.
-        came = came or bool(self._storage.hits)
-        self._findings.sites.update(f"{hit.call} {hit.file}" for hit in self._storage.hits)
-        self._storage.lift()
-        self._findings.nameless += self._storage.nameless
-        self._storage.nameless = 0
-        with opened(self.path) as gallery:
-            self._look(gallery)
-        if copies := copies_left(self.path.parent, self.state):
-            self._findings.faults.append(f"still there: {copies}")
-        return came
+        return came or bool(self._storage.hits)
 
     def _call(self, gallery: Gallery, call: Call) -> None:
         """Do it; if it is refused, look, let the fault go, and do it again."""

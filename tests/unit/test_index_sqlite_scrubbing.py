@@ -21,7 +21,8 @@ def gaps_with_leftovers(path: Path) -> int:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     # dbstat leaves out free pages and those of overflow, which have no gap.
     rows = connection.execute(
-        "SELECT pgoffset, pgsize, pagetype, ncell FROM dbstat WHERE pagetype IN ('leaf', 'internal')"
+        "SELECT pgoffset, pgsize, pagetype, ncell FROM dbstat"
+        " WHERE pagetype IN ('leaf', 'internal')"
     ).fetchall()
     connection.close()
     assert rows
