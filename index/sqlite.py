@@ -104,7 +104,7 @@ class SqliteDatabase:
         # Whether a copy of something removed may still be in the write-ahead log.
         self._unerased = False
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(self.path.parent)
         except OSError as error:
             raise _no_access(self.path, error) from error
         self._lock = ProcessLock(self.path)
@@ -256,17 +256,29 @@ class SqliteDatabase:
         return connection
 
 
+def _make_folder(path: Path) -> None:
+    """Make a folder and those above it, so that a power loss takes none of them away again."""
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        _sync_names(path.parent)
+
+
 def _make_file(path: Path) -> None:
     """Made here and not by SQLite: faces are for the owner's eyes only, a file that cannot be
     written is told at the start, and its name in the folder is on the disk before its content."""
     new = not path.exists()
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     if new:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_names(path.parent)
+
+
+def _sync_names(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _no_access(path: Path, error: OSError) -> GalleryUnavailableError:
