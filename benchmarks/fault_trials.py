@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.faulty_python import FaultyPython
 from benchmarks.faulty_vfs import Fault, FaultyVfs
-from benchmarks.gallery_check import Findings, compare, copies_left, opened
+from benchmarks.gallery_check import Findings, checkpoint_often, compare, copies_left, opened
 from benchmarks.gallery_script import CONTRACTS, FIRST, Call, State, perform
 from contract.errors import (
     GalleryError,
@@ -22,7 +22,6 @@ from contract.errors import (
     SubjectNotFoundError,
 )
 from index.gallery import Gallery
-from index.sqlite import SqliteDatabase
 
 NAME: Final = "gallery.db"
 # Small, so that checkpoints are among the calls.
@@ -72,13 +71,6 @@ def prepared(folder: Path) -> State:
     return state
 
 
-def checkpoint_often(gallery: Gallery) -> None:
-    """Let the gallery's log be short."""
-    database = gallery.galleries.database
-    assert isinstance(database, SqliteDatabase)
-    database._writer.raw.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
-
-
 class Trial:
     """One fault of the storage while calls are made; `path` is a copy of the gallery."""
 
@@ -106,7 +98,7 @@ class Trial:
 
     def _with_fault(self, fault: Fault) -> bool:
         with opened(self.path, self._storage.name) as gallery:
-            checkpoint_often(gallery)
+            checkpoint_often(gallery, CHECKPOINT_PAGES)
             self._storage.arm(fault)
             for call in _CALLS:
                 self._call(gallery, call)

@@ -53,6 +53,14 @@ def opened(path: Path, vfs: str | None = None) -> Iterator[Gallery]:
         yield Gallery(galleries, *view)
 
 
+def checkpoint_often(gallery: Gallery, pages: int, pragmas: str = "") -> None:
+    """Let the gallery's log be short, so that checkpoints are among what is tried."""
+    database = gallery.galleries.database
+    assert isinstance(database, SqliteDatabase)
+    database.checkpoint_pages = pages
+    database._writer.raw.execute(pragmas).fetchall()
+
+
 def compare(
     gallery: Gallery, path: Path, state: State, in_flight: Iterable[Call], findings: Findings
 ) -> State:

@@ -6,7 +6,7 @@ A child enrols, removes, merges and re-embeds without pause, alone or from sever
 says each call and each acknowledgement. The parent kills it at a random moment, opens the gallery
 again and compares it with every acknowledgement so far (benchmarks/gallery_check.py):
 - what was acknowledged is in the file, byte for byte, and found by its own embedding with its id
-  at similarity 1 within 1e-6; nothing acknowledged as removed is in a table or found;
+  at similarity 1 within 1e-6; nothing acknowledged as removed is in a file or found;
 - each call in flight is wholly done or wholly not; revision and search index agree with it.
 The figure is the last line; the exit status is not 0 if anything failed.
 """
@@ -46,7 +46,6 @@ class Killed(Findings):
 
     kills: int = 0
     opening: int = 0  # killed before the gallery was open
-    uncleared: int = 0  # restarts after which bytes of something removed were in a file
     ledger: Ledger = field(default_factory=Ledger)
     next_number: int = 0
 
@@ -121,11 +120,8 @@ def book(said: list[Any], killed: Killed) -> None:
             killed.faults.append(f"the worker {word}: {rest}")
 
 
-def kill_rounds(path: Path, rounds: int, choose: random.Random, *, erased: bool = False) -> Killed:
-    """Kill that often, or until something is found wrong: after that, more would repeat it.
-
-    erased: bytes of something removed that are still in a file are wrong, too.
-    """
+def kill_rounds(path: Path, rounds: int, choose: random.Random) -> Killed:
+    """Kill that often, or until something is found wrong: after that, more would repeat it."""
     killed = Killed()
     child = Child()
     while killed.kills < rounds and not killed.bad():
@@ -141,8 +137,7 @@ def kill_rounds(path: Path, rounds: int, choose: random.Random, *, erased: bool 
             ledger.state = compare(gallery, path, ledger.state, in_flight, killed)
             ledger.in_flight.clear()
         if copies := copies_left(path.parent, ledger.state):
-            killed.uncleared += 1
-            killed.faults += [f"still there: {copies}"] if erased else []
+            killed.faults.append(f"still there: {copies}")
         if killed.kills % 100 == 0:
             print(
                 f"{killed.kills} kills, {ledger.acknowledged.total()} calls acknowledged, "
@@ -174,9 +169,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=1000, help="kills (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
-    parser.add_argument(
-        "--erased", action="store_true", help="bytes of something removed in a file are a fault"
-    )
     options = parser.parse_args(arguments)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="oneglance-kill-") as folder:
@@ -184,8 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place.mkdir()
         seconds, process_s = measure_restarts(Path(folder) / "large.db")
         index.memory_searcher.SNAPSHOT_FROM_ROWS = 1  # So that snapshots are part of it.
-        choose = random.Random(options.seed)
-        killed = kill_rounds(place / "gallery.db", options.rounds, choose, erased=options.erased)
+        killed = kill_rounds(place / "gallery.db", options.rounds, random.Random(options.seed))
     for fault in killed.faults:
         print(f"FAULT: {fault}", file=sys.stderr)
     acknowledged = killed.ledger.acknowledged
@@ -193,8 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"{acknowledged.total()} calls acknowledged in {time.perf_counter() - start:.0f} s "
         f"({kinds}); in flight when killed: {killed.done} wholly done, {killed.undone} wholly not; "
-        f"{killed.opening} times it was still opening, {killed.uncleared} times bytes of something "
-        "removed were in a file"
+        f"{killed.opening} times it was still opening"
     )
     print(f"restart as a whole process, Python and imports included: {process_s:.2f} s")
     others = f", {len(killed.faults)} faults" if killed.faults else ""

@@ -11,11 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from benchmarks.gallery_check import opened
+from benchmarks.gallery_check import checkpoint_often, opened
 from benchmarks.gallery_script import Began, Done, State, choose_call, perform
 from benchmarks.lossy_vfs import Recorder, RecordingVfs
 from index.gallery import Gallery
-from index.sqlite import SqliteDatabase
 
 CALLS: Final = 150
 THREADS: Final = 4
@@ -79,11 +78,8 @@ def side_by_side(path: Path, recorder: Recorder, vfs: str, seed: int, pragmas: s
 
 
 def _set(gallery: Gallery, pragmas: str) -> None:
-    database = gallery.galleries.database
-    assert isinstance(database, SqliteDatabase)
     # A removal does not wait for the readers of this scene, who end only after it.
-    sql = f"PRAGMA busy_timeout = 1; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; {pragmas}"
-    database._writer.raw.execute(sql).fetchall()
+    checkpoint_often(gallery, CHECKPOINT_PAGES, f"PRAGMA busy_timeout = 1; {pragmas}")
 
 
 Scene = Callable[[Path, Recorder, str, int, str], None]

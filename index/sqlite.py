@@ -9,7 +9,7 @@ import itertools
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,8 @@ _STREAM_ROWS: Final = 4_096
 # 8 KiB: three templates of 512 numbers a page; in the usual 4 KiB one, and half of it empty.
 _PAGE_BYTES: Final = 8_192
 _CACHE_KIB: Final = 65_536
+# Pages in the log from which on they are brought into the file: 8 MiB.
+_CHECKPOINT_PAGES: Final = 1_000
 _BYTES: Final = np.dtype("<f4")
 
 
@@ -103,6 +105,8 @@ class SqliteDatabase:
         self._closed = False
         # Whether a copy of something removed may still be in the write-ahead log.
         self._unerased = False
+        self._log_pages = 0
+        self.checkpoint_pages = _CHECKPOINT_PAGES
         try:
             _make_folder(self.path.parent)
         except OSError as error:
@@ -135,6 +139,9 @@ class SqliteDatabase:
             raw.pragma("synchronous", "full")
             raw.pragma("secure_delete", "on")
             raw.pragma("cache_size", -_CACHE_KIB)
+            # Checkpoints are ours. SQLite's own runs inside COMMIT, and an error of it would look
+            # as if the commit had failed, which it has not.
+            raw.set_wal_hook(self._note_log)
             if empty or version < schema.SCHEMA_VERSION:
                 with self.writing():
                     schema.create_tables(raw) if empty else schema.migrate(raw, version)
@@ -151,7 +158,9 @@ class SqliteDatabase:
             while self._idle:
                 self._idle.pop().raw.close()
             if self._writer is not None:
-                self._writer.raw.close()
+                # Closing is a checkpoint, too; what it cannot do the next opening does.
+                with suppress(apsw.Error):
+                    self._writer.raw.close()
             self._lock.close()
 
     @contextmanager
@@ -185,7 +194,9 @@ class SqliteDatabase:
                 connection.execute("ROLLBACK")
             raise
         if self._unerased:
-            self._checkpoint()
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        elif self._log_pages >= self.checkpoint_pages:
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def erased(self) -> None:
         """Bring the log into the file, where secure_delete has overwritten the rows, and empty it.
@@ -194,7 +205,7 @@ class SqliteDatabase:
         tries again, or the next opening.
         """
         self._unerased = True
-        self._checkpoint()
+        self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def verify(self) -> None:
         """See Database."""
@@ -206,7 +217,13 @@ class SqliteDatabase:
 
     def compact(self) -> None:
         """See Database."""
-        self._open_writer().execute("VACUUM")
+        raw = self._open_writer().raw
+        # The copy that it makes may be larger than the memory.
+        raw.pragma("temp_store", "default")
+        try:
+            self._open_writer().execute("VACUUM")
+        finally:
+            raw.pragma("temp_store", "memory")
         self.erased()
 
     def size_bytes(self) -> int:
@@ -214,16 +231,21 @@ class SqliteDatabase:
         names = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(name.stat().st_size for name in names if name.exists())
 
-    def _checkpoint(self) -> None:
+    def _note_log(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self, mode: int) -> None:
         try:
             with storage_errors(self.path):
-                # Busy is answered as an error by apsw, or as a log that is not empty.
                 raw = self._open_writer().raw
-                left, _ = raw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                # Busy is answered as an error by apsw, or as a log that is not empty.
+                left, _ = raw.wal_checkpoint(mode=mode)
         except GalleryUnavailableError:
             # The write itself is durable: it must not be told as failed. Tried again later.
             return
-        self._unerased = left != 0
+        if mode == apsw.SQLITE_CHECKPOINT_TRUNCATE:
+            self._unerased = left != 0
 
     def _open_writer(self) -> SqliteConnection:
         if self._closed or self._writer is None:
@@ -250,6 +272,8 @@ class SqliteDatabase:
             # A file that somebody tampered with must not run anything, nor be read past its cells.
             connection.pragma("trusted_schema", "off")
             connection.pragma("cell_size_check", "on")
+            # What a write can take back: not into files elsewhere, which nobody looks after.
+            connection.pragma("temp_store", "memory")
         except BaseException:
             connection.close()
             raise
