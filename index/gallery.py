@@ -10,7 +10,7 @@ import json
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 from contract.embedding_contract import EmbeddingContract
 from contract.errors import SubjectNotFoundError
@@ -49,15 +49,14 @@ from index.writes.scope import Scope
 PAGE_MAX: Final = 1_000
 _SWEEP_SUBJECTS: Final = 200
 
-T = TypeVar("T")
-
 
 class Gallery(OpenCollection):
     """One collection; any thread may call anything. Open it with `Gallery.open`.
 
     Every method may raise GalleryUnavailableError (storage, or closed). Whatever a write raises,
-    it has changed nothing; only where GalleryUnavailableError says that a connection was lost,
-    it may have been done.
+    it has changed nothing that is seen from then on. Two things can still bring it back: a
+    connection to PostgreSQL that was lost during the commit, and a kill of this process before its
+    next write to a file whose disk had failed.
     """
 
     @classmethod

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from index.folders import sync_names
 from index.generation import Generation
 from index.rows import Rows
 from index.search import SnapshotKey
@@ -108,11 +109,7 @@ def write_snapshot(
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_names(path.parent)
 
 
 def _write(file: IO[bytes], header: Header, arrays: list[npt.NDArray[Any]]) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from contract.errors import GalleryUnavailableError
 from index import sqlite_schema as schema
 from index.database import Value
+from index.folders import sync_names
 from index.lock import ProcessLock
 from index.records import Embeddings
 from index.sqlite_errors import damaged, opening_errors, storage_errors
@@ -285,7 +286,7 @@ def _make_folder(path: Path) -> None:
     if not path.is_dir():
         _make_folder(path.parent)
         path.mkdir(exist_ok=True)
-        _sync_names(path.parent)
+        sync_names(path.parent)
 
 
 def _make_file(path: Path) -> None:
@@ -294,15 +295,7 @@ def _make_file(path: Path) -> None:
     new = not path.exists()
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     if new:
-        _sync_names(path.parent)
-
-
-def _sync_names(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_names(path.parent)
 
 
 def _no_access(path: Path, error: OSError) -> GalleryUnavailableError:

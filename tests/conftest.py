@@ -352,6 +352,16 @@ def postgres_dsn(postgres_server: PostgresServer) -> str:
     return postgres_server.create_database()
 
 
+@pytest.fixture
+def database(postgres_dsn: str) -> Iterator[Any]:
+    """An open PostgresDatabase, with the tables and nothing in them."""
+    from index.postgres import PostgresDatabase
+
+    opened = PostgresDatabase.open(postgres_dsn)
+    yield opened
+    opened.close()
+
+
 CONTRACT = EmbeddingContract(id="test:a", size=4, d_max=2.0)
 UNIT: npt.NDArray[np.float32] = np.eye(4, dtype=np.float32)
 

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final
 
 from contract.errors import GalleryError
 from index.clock import now
+from index.folders import sync_names
 from index.gallery import Gallery
 from index.portable.blocks import Block, BlockReader, block_frame
 from index.portable.frames import Header, Trailer, header_of, line_of
@@ -90,7 +91,7 @@ def export_collection(gallery: Gallery, path: Path, *, crops: bool = True) -> It
         file.flush()
         os.fsync(file.fileno())
         part.rename(path)
-    _fsync_folder(path.parent)
+    sync_names(path.parent)
     yield _exported(kept, before)
 
 
@@ -193,11 +194,3 @@ def _release() -> str:
         return version("oneglance")
     except PackageNotFoundError:
         return "unknown"
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,12 +1,8 @@
-"""The statements that look up or store many rows at a time. Each takes a transaction under way.
-
-What rows are found by goes in runs of a fixed length, so that few statements are ever prepared.
-"""
+"""The statements that look up or store many rows at a time. Each takes a transaction under way."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final, TypeVar
 
 from index.checks import metadata_text
@@ -14,11 +10,9 @@ from index.database import Connection, Value
 from index.records import Embeddings, StoredSubject, Subject
 from index.tables.collections import StoredCollection
 from index.tables.pages import SUBJECT_COLUMNS, bare_subject
+from index.tables.runs import rows_by_keys
 from index.tables.templates import UnderContract
 
-# PostgreSQL, which knows no statistics of a table that was filled just now, reads all of it for
-# many more.
-_KEYS: Final = 50
 _ROWS: Final = 100
 _CROPS: Final = 10
 
@@ -38,7 +32,7 @@ class HeldTemplate:
 def known_subjects(c: Connection, collection: int, ids: Iterable[str]) -> dict[str, StoredSubject]:
     """The subjects of some ids, as far as there are any; their templates are not counted."""
     sql = f"SELECT {SUBJECT_COLUMNS} FROM subjects WHERE collection_number = ? AND id IN ({{}})"
-    found = (bare_subject(row) for row in _looked_up(c, sql, (collection,), ids))
+    found = (bare_subject(row) for row in rows_by_keys(c, sql, ids, first=(collection,)))
     return {known.subject.id: known for known in found}
 
 
@@ -47,7 +41,7 @@ def external_id_holders(
 ) -> dict[str, str]:
     """Subject ids by those of some external ids that are taken."""
     sql = "SELECT external_id, id FROM subjects WHERE collection_number = ? AND external_id IN ({})"
-    return {row[0]: row[1] for row in _looked_up(c, sql, (collection,), external_ids)}
+    return {row[0]: row[1] for row in rows_by_keys(c, sql, external_ids, first=(collection,))}
 
 
 def held_templates(
@@ -60,7 +54,7 @@ def held_templates(
         " WHERE id IN ({})"
     )
     found: dict[str, HeldTemplate] = {}
-    for row in _looked_up(c, sql, (), template_ids):
+    for row in rows_by_keys(c, sql, template_ids):
         if row[0] not in found or row[2] == contract:
             found[row[0]] = HeldTemplate(
                 subject_number=row[1],
@@ -129,17 +123,6 @@ def log_many(
             at, collection.id, collection.revision, action, entry[0], json.dumps(entry[1])
         ),
     )  # fmt: skip
-
-
-def _looked_up(
-    c: Connection, sql: str, first: tuple[Any, ...], keys: Iterable[str]
-) -> Iterator[tuple[Any, ...]]:
-    waiting = iter(dict.fromkeys(keys))
-    places = ", ".join("?" * _KEYS)
-    while run := list(islice(waiting, _KEYS)):
-        # The last run is filled up with a key that it has already.
-        run += run[-1:] * (_KEYS - len(run))
-        yield from c.execute(sql.format(places), (*first, *run))
 
 
 def _inserted(

@@ -7,7 +7,7 @@ from typing import Any
 from index.checks import metadata_text
 from index.database import Connection
 from index.records import StoredSubject, Subject
-from index.tables.runs import rows_by_numbers
+from index.tables.runs import rows_by_keys
 
 # Of the templates only those under the contract that is searched count.
 _SELECT = """
@@ -30,7 +30,9 @@ def find_by_external_id(c: Connection, collection: int, external_id: str) -> Sto
 
 def get_subjects(c: Connection, numbers: Collection[int]) -> dict[int, Subject]:
     """The subjects of these numbers; those that are gone are left out."""
-    known = (_stored(row) for row in rows_by_numbers(c, _SELECT, "s.number", numbers))
+    known = (
+        _stored(row) for row in rows_by_keys(c, f"{_SELECT} WHERE s.number IN ({{}})", numbers)
+    )
     return {stored.number: stored.subject for stored in known}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from index.database import Connection
 from index.records import StoredTemplate, Template, TemplateBatch
-from index.tables.runs import rows_by_numbers
+from index.tables.runs import rows_by_keys
 
 _SELECT = "SELECT number, subject_number, id, created_at, embedding FROM templates"
 
@@ -44,7 +44,7 @@ def insert_template(c: Connection, of: UnderContract, template: StoredTemplate) 
 
 def get_templates(c: Connection, numbers: Collection[int], size: int) -> dict[int, StoredTemplate]:
     """Templates of these numbers; those that are gone are left out."""
-    rows = list(rows_by_numbers(c, _SELECT, "number", numbers))
+    rows = list(rows_by_keys(c, f"{_SELECT} WHERE number IN ({{}})", numbers))
     return {template.number: template for template in _stored(c, rows, size)}
 
 

@@ -1,27 +1,17 @@
 """The database layer on a real PostgreSQL: values bit by bit, transactions."""
 
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import psycopg
 import pytest
 
 from benchmarks.postgres_server import PostgresServer
-from contract.embedding_contract import EmbeddingContract
 from contract.errors import GalleryError, GalleryUnavailableError
 from index.postgres import PostgresDatabase
 from index.postgres_connection import PostgresConnection
-from index.tables import collections
-
-
-@pytest.fixture
-def database(postgres_dsn: str) -> Iterator[PostgresDatabase]:
-    """An open database, with the tables and nothing in them."""
-    opened = PostgresDatabase.open(postgres_dsn)
-    yield opened
-    opened.close()
+from tests.postgres import count_up, insert, new_collection, revision, undone
 
 
 @pytest.fixture(scope="module")
@@ -30,35 +20,6 @@ def shared(postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
     opened = PostgresDatabase.open(postgres_server.create_database())
     yield opened
     opened.close()
-
-
-def insert(c: PostgresConnection, table: str, **values: Any) -> int:
-    """A new row; its number."""
-    columns, marks = ", ".join(values), ", ".join("?" * len(values))
-    sql = f"INSERT INTO {table} ({columns}) VALUES ({marks}) RETURNING number"
-    return int(c.execute(sql, list(values.values()))[0][0])
-
-
-def new_collection(c: PostgresConnection, name: str = "default", size: int = 4) -> tuple[int, int]:
-    """Numbers of a new collection and of its new contract."""
-    made_by = EmbeddingContract(id=f"test:{name}", size=size, d_max=2.0)
-    contract = collections.contract_number(c, made_by)
-    return collections.insert_collection(c, name, contract, "t"), contract
-
-
-def count_up(c: PostgresConnection, collection: int) -> int:
-    return collections.begin_write(c, collection).revision
-
-
-def undone(database: PostgresDatabase, work: Callable[[PostgresConnection], Any]) -> None:
-    """Do some work in a transaction that writes; for pytest.raises around it."""
-    with database.writing() as c:
-        work(c)
-
-
-def revision(database: PostgresDatabase, collection: int) -> int:
-    with database.reading() as c:
-        return collections.get_collection(c, collection).revision
 
 
 @pytest.mark.parametrize("size", [1, 4, 128, 513, 4_096])

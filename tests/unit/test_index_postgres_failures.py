@@ -1,49 +1,16 @@
 """What a PostgreSQL server may do to us: told in words, bounded in time, and gone on from."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import psycopg
 import pytest
 
 from benchmarks.postgres_server import PostgresServer
-from contract.embedding_contract import EmbeddingContract
 from contract.errors import GalleryFullError, GalleryUnavailableError
 from index.postgres import PostgresDatabase
 from index.postgres_connection import PostgresConnection
 from index.postgres_errors import server_errors
-from index.tables import collections
-
-
-@pytest.fixture
-def database(postgres_dsn: str) -> Iterator[PostgresDatabase]:
-    """An open database, with the tables and nothing in them."""
-    opened = PostgresDatabase.open(postgres_dsn)
-    yield opened
-    opened.close()
-
-
-def new_collection(c: PostgresConnection, name: str = "default", size: int = 4) -> tuple[int, int]:
-    """Numbers of a new collection and of its new contract."""
-    made_by = EmbeddingContract(id=f"test:{name}", size=size, d_max=2.0)
-    contract = collections.contract_number(c, made_by)
-    return collections.insert_collection(c, name, contract, "t"), contract
-
-
-def count_up(c: PostgresConnection, collection: int) -> int:
-    return collections.begin_write(c, collection).revision
-
-
-def undone(database: PostgresDatabase, work: Callable[[PostgresConnection], Any]) -> None:
-    """Do some work in a transaction that writes; for pytest.raises around it."""
-    with database.writing() as c:
-        work(c)
-
-
-def revision(database: PostgresDatabase, collection: int) -> int:
-    with database.reading() as c:
-        return collections.get_collection(c, collection).revision
+from tests.postgres import count_up, new_collection, revision, undone
 
 
 @pytest.mark.parametrize(
