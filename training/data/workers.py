@@ -89,13 +89,22 @@ def _shared(job: Job, tasks: Iterable[Task], workers: int) -> Generator[Done, No
 def _interrupts_later() -> Iterator[None]:
     """Ctrl-C reaches every process of a terminal, but only the first is to answer it.
 
-    `submit` starts the workers, which inherit from here that they never hear of it.
+    `submit` starts the workers, which inherit from here that they never hear of it. A worker that
+    is half started would say so, at length, if this process broke off; and blocking the signal
+    here is not enough, as another thread (tqdm has one) can take it, which wakes this one.
     """
+    main = threading.current_thread() is threading.main_thread()
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number)) if main else None
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if main:
+            signal.signal(signal.SIGINT, before)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
 
 
 class _Bench:
