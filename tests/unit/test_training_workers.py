@@ -23,13 +23,18 @@ def test_an_interrupt_that_another_thread_takes_waits_for_the_end_too() -> None:
     ended = threading.Event()
     other = threading.Thread(target=ended.wait)
     other.start()
-    finished = False
-    try:
-        with pytest.raises(KeyboardInterrupt), _interrupts_later():
+    finished = []
+
+    def work() -> None:
+        with _interrupts_later():
             os.kill(os.getpid(), signal.SIGINT)
             for _ in range(100):  # Python looks for signals between its steps.
                 threading.Event().wait(0.001)
-            finished = True
+            finished.append(True)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
     finally:
         ended.set()
         other.join()
