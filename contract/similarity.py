@@ -1,6 +1,6 @@
 """The one similarity of the product, and its inverse.
 
-Every score that a user sees, every threshold and every calibration uses these two functions:
+Every score that a user sees, every threshold and every calibration uses these functions:
 
     similarity = 1 - distance / d_max        distance = (1 - similarity) * d_max
 
@@ -10,6 +10,8 @@ similarity lies in [0, 1] and bigger is closer. A template is accepted when simi
 Shapes: any; B probes, N templates, D embedding size.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -39,6 +41,14 @@ def similarity_from_distance(distance: Float, d_max: float) -> Float:
     # As np.clip does, in a third of its time for the few values of a search.
     bounded: Float = np.minimum(np.maximum(similarity, 0.0), 1.0)
     return bounded
+
+
+def similarity_from_squares(squared: Sequence[float], d_max: float) -> Float:
+    """As similarity_from_distance of their roots, bit for bit, for a few squared distances.
+
+    In plain Python: after a scan has emptied the caches, numpy's six calls take longer than this.
+    """
+    return np.array([max(0.0, 1.0 - math.sqrt(square) / d_max) for square in squared])
 
 
 def distance_from_similarity(similarity: Float, d_max: float) -> Float:

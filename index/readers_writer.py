@@ -13,7 +13,9 @@ class ReadersWriterLock:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        # Taken by itself where nobody has to wait: a Condition does that in Python.
+        self._mutex = threading.Lock()
+        self._changed = threading.Condition(self._mutex)
         self._readers = 0
         self._writers_waiting = 0
         self._writing = False
@@ -30,19 +32,19 @@ class ReadersWriterLock:
         return self._exclusive
 
     def _begin_reading(self) -> None:
-        with self._changed:
+        with self._mutex:
             while self._writing or self._writers_waiting:
                 self._changed.wait()
             self._readers += 1
 
     def _end_reading(self) -> None:
-        with self._changed:
+        with self._mutex:
             self._readers -= 1
-            if not self._readers:
+            if not self._readers and self._writers_waiting:
                 self._changed.notify_all()
 
     def _begin_writing(self) -> None:
-        with self._changed:
+        with self._mutex:
             self._writers_waiting += 1
             try:
                 while self._writing or self._readers:
@@ -54,7 +56,7 @@ class ReadersWriterLock:
                     self._changed.notify_all()
 
     def _end_writing(self) -> None:
-        with self._changed:
+        with self._mutex:
             self._writing = False
             self._changed.notify_all()
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from contract.similarity import Float, similarity_from_distance
+from contract.similarity import Float, similarity_from_distance, similarity_from_squares
 from index.generation import Generation
 from index.generations import Generations, Policy
 from index.readers_writer import ReadersWriterLock
@@ -132,7 +132,7 @@ class TieredIndex:
     def _bound(self) -> float:
         """How far a listed similarity may be off, and that of any row as FAISS sees it.
 
-        By the rows' rounding; by FAISS's sums, whose roots in float32 are off by a factor within
+        By the rows' rounding; by FAISS's sums in float32, whose roots are off by a factor within
         1 ± (D + 8) 2^-24 and by sqrt(D tiny) where squares underflow; by float64's own.
         """
         size, rounding = self._rows.size, self._rows.rounding
@@ -145,16 +145,17 @@ class TieredIndex:
             nobody = np.zeros(0, dtype=np.int64)
             return tuple(self._listed(nobody, np.zeros(0), None) for _ in probes_BD)
         squared_BK, slots_BK = self._rows.nearest(probes_BD, count)
-        # In float32: the bound has room for its rounding, and casting costs a search of few rows.
-        distances_BK = np.sqrt(squared_BK)
         # No row that FAISS left out looked nearer to it than the last that it listed.
         margin = self._error if count < len(self._rows) else None
-        return tuple(
-            self._scored(probe_D, np.arange(len(self._rows)), len(self._rows))
-            if slots_K[-1] < 0  # The squares overflowed: list all rows.
-            else self._listed(slots_K, distances_K, margin)
-            for probe_D, distances_K, slots_K in zip(probes_BD, distances_BK, slots_BK, strict=True)
-        )
+        lists: list[Shortlist] = []
+        for probe_D, squared_K, slots_K in zip(probes_BD, squared_BK, slots_BK, strict=True):
+            if slots_K[-1] < 0:  # The squares overflowed: list all rows.
+                every = np.arange(len(self._rows))
+                lists.append(self._scored(probe_D, every, len(every)))
+            else:
+                similarities_K = similarity_from_squares(squared_K.tolist(), self._d_max)
+                lists.append(self._listed(slots_K, similarities_K, margin))
+        return tuple(lists)
 
     def _approximate(
         self, live: Generation, probes_BD: Embeddings, rows: int
@@ -176,11 +177,11 @@ class TieredIndex:
         """The best `rows` of some rows, by their distances in float64."""
         distances_K = self._rows.distances(probe_D, slots_K)
         order_K = np.argsort(distances_K)[:rows]
-        return self._listed(slots_K[order_K], distances_K[order_K], None)
+        similarities_K = similarity_from_distance(distances_K[order_K], self._d_max)
+        return self._listed(slots_K[order_K], similarities_K, None)
 
-    def _listed(self, slots_K: Numbers, distances_K: Float, margin: float | None) -> Shortlist:
+    def _listed(self, slots_K: Numbers, similarities_K: Float, margin: float | None) -> Shortlist:
         """margin: how much more similar a row left out may be than the last; None: no claim."""
-        similarities_K = similarity_from_distance(distances_K, self._d_max)
         return Shortlist(
             numbers=self._rows.numbers[slots_K],
             subject_numbers=self._rows.subject_numbers[slots_K],

@@ -15,6 +15,7 @@ from contract.similarity import (
     max_distance,
     pairwise_similarity,
     similarity_from_distance,
+    similarity_from_squares,
 )
 
 CHECKED = settings(derandomize=True, database=None, max_examples=60, deadline=None)
@@ -24,6 +25,17 @@ D_MAX = st.floats(1e-6, 1e6)
 def test_similarity_is_one_minus_the_share_of_the_largest_distance() -> None:
     found = similarity_from_distance(np.array([0.0, 0.5, 1.0, 2.0]), 2.0)
     assert found.tolist() == [1.0, 0.75, 0.5, 0.0]
+
+
+@CHECKED
+@given(st.lists(st.floats(0.0, 1e12), max_size=20), D_MAX)
+def test_of_squares_it_is_that_of_their_roots_bit_for_bit(
+    squared: list[float], d_max: float
+) -> None:
+    found = similarity_from_squares(squared, d_max)
+    expected = similarity_from_distance(np.sqrt(np.array(squared)), d_max)
+    assert found.dtype == expected.dtype == np.float64
+    assert found.tobytes() == expected.tobytes()
 
 
 def test_similarity_of_distances_that_rounding_pushed_out_of_range_is_clipped() -> None:
