@@ -29,10 +29,10 @@ from skimage.color import rgb2lab
 
 from benchmarks.contenders import FACES, Pixels, add_lfw, bundle_contender, pack_at
 from benchmarks.lfw_people import DataMissingError
+from contract.calibration.searches import threshold_at
 from contract.errors import OneGlanceError
 from training.data.pack import PackError
 from training.evaluation.distances import pair_similarities
-from training.evaluation.open_set import threshold_at
 from training.evaluation.pairs import draw_pairs
 
 # (top, bottom, left, right) in pixels of the crop: under the eyes, beside the nose of the template

@@ -29,11 +29,12 @@ from benchmarks.contenders import (
     sface_contender,
 )
 from benchmarks.lfw_people import DataMissingError
+from contract.calibration.operating_points import gallery_calibration
+from contract.calibration.records import OperatingPoint
+from contract.calibration.searches import Searches
 from contract.errors import OneGlanceError
-from contract.manifest import OperatingPoint
 from training.data.pack import PackError, PackIndex
-from training.evaluation.calibration import gallery_calibration
-from training.evaluation.open_set import Searches, TooFewError, draw_searches
+from training.evaluation.open_set import TooFewError, draw_searches
 
 MATED = 300
 DRAWS = 20

@@ -19,6 +19,8 @@ OneGlanceError
 │   ├── GalleryLockedError        another process owns the gallery file
 │   └── GalleryUnavailableError   the storage cannot be written or read now
 │       └── GalleryFullError      no room left on the storage
+├── JobNotFoundError              no job of that id, or it is long past
+├── JobCancelledError             the service closed before the job was done
 └── OverloadedError               all places are taken: come back later
 
 Errors carry facts, never HTTP: service/problems.py maps each to a status in one table.
@@ -136,6 +138,23 @@ class GalleryUnavailableError(GalleryError):
 
 class GalleryFullError(GalleryUnavailableError):
     """The storage has no room left; nothing was acknowledged."""
+
+
+class JobNotFoundError(OneGlanceError):
+    """No job of that id, or it is long past."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"There is no job {job_id!r}: jobs are forgotten by a restart, and old ones in time."
+        )
+        self.job_id = job_id
+
+
+class JobCancelledError(OneGlanceError):
+    """The service closed before the job was done; nothing of it was stored."""
+
+    def __init__(self) -> None:
+        super().__init__("The service was stopped before the job was done: submit it again.")
 
 
 class OverloadedError(OneGlanceError):

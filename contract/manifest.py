@@ -4,14 +4,11 @@ An unknown key, a missing key or an unknown format version is refused, so that a
 means something else to an older or newer OneGlance.
 """
 
-import itertools
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     StringConstraints,
@@ -20,18 +17,17 @@ from pydantic import (
     model_validator,
 )
 
+from contract.calibration.records import Calibration
 from contract.embedding_contract import EmbeddingContract, contract_id
 from contract.errors import ManifestError
 from contract.fitting import Fit
 from contract.similarity import BOUNDED_SPACES, Space, max_distance
+from contract.strict import Share, Strict, Text
 
 FORMAT_VERSION: Final = 3
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Text = Annotated[str, StringConstraints(min_length=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Target = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _plain_file_name(name: str) -> str:
@@ -44,11 +40,7 @@ def _plain_file_name(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_plain_file_name)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class ModelFile(_Strict):
+class ModelFile(Strict):
     """The exported network. `weights_dtype` is how it is stored; it computes in float32."""
 
     file: FileName
@@ -56,7 +48,7 @@ class ModelFile(_Strict):
     weights_dtype: Literal["float32", "float16"]
 
 
-class EmbeddingSpec(_Strict):
+class EmbeddingSpec(Strict):
     """`size` numbers in `space` of radius `scale`; `d_max` is its largest Euclidean distance."""
 
     size: Annotated[int, Field(ge=1, le=4096)]
@@ -73,7 +65,7 @@ class EmbeddingSpec(_Strict):
         return self
 
 
-class InputSpec(_Strict):
+class InputSpec(Strict):
     """Pixels that the model takes: uint8, height x width x 3; it normalises inside.
 
     fit: how a whole image becomes them (contract/fitting.py); None for faces, and for images of
@@ -101,7 +93,7 @@ class InputSpec(_Strict):
         return self
 
 
-class StartingPoint(_Strict):
+class StartingPoint(Strict):
     """What others trained and this network learned from: its first weights, or its teacher."""
 
     role: Literal["starting_weights", "teacher"]
@@ -110,14 +102,14 @@ class StartingPoint(_Strict):
     remark: str = ""
 
 
-class Origin(_Strict):
+class Origin(Strict):
     """Where the weights come from. loss: what they were trained by."""
 
     loss: Text
     starting_points: list[StartingPoint]
 
 
-class TrainingData(_Strict):
+class TrainingData(Strict):
     """One data set that the weights have seen, and on what terms."""
 
     name: Text
@@ -127,7 +119,7 @@ class TrainingData(_Strict):
     remark: str = ""
 
 
-class Metric(_Strict):
+class Metric(Strict):
     """One measured figure: on which data, by which protocol, made by which command."""
 
     name: Text
@@ -137,7 +129,7 @@ class Metric(_Strict):
     command: Text
 
 
-class DefaultThreshold(_Strict):
+class DefaultThreshold(Strict):
     """The threshold of a service without calibration, and the evidence behind it.
 
     similarity: accept at or above. fpir: share of `searches` non-mated searches that were
@@ -151,102 +143,7 @@ class DefaultThreshold(_Strict):
     data: Text
 
 
-class Estimate(_Strict):
-    """A rate, and the 95 % interval that a bootstrap over subjects gives it."""
-
-    value: Share
-    low95: Share
-    high95: Share
-
-    @model_validator(mode="after")
-    def _in_its_interval(self) -> Self:
-        if not self.low95 <= self.value <= self.high95:
-            raise ValueError("value must lie in [low95, high95]")
-        return self
-
-
-class OperatingPoint(_Strict):
-    """The smallest threshold at which at most `target_fpir` of non-mated searches were accepted.
-
-    fpir: the share that was. fpir_upper95: exact one-sided bound on it, counting each stranger
-    once. fnir: share of mated searches whose subject was not at rank 1 with that similarity; null
-    where there were too few mated subjects to say.
-    """
-
-    target_fpir: Target
-    threshold: Share
-    fpir: Share
-    fpir_upper95: Share
-    fnir: Estimate | None
-
-
-class UnsupportedPoint(_Strict):
-    """A target that the data cannot show, and why."""
-
-    target_fpir: Target
-    reason: Text
-
-
-class TailPoint(_Strict):
-    """A threshold of `similarity` let at most `share` of the non-mated searches through."""
-
-    share: Target
-    similarity: Share
-
-
-class GalleryCalibration(_Strict):
-    """What was seen in galleries of `subjects` subjects.
-
-    Each of `draws` galleries had other subjects; `mated_subjects` of them were searched for, and
-    `nonmated_subjects` strangers. `_searches` count over all draws. `tail` holds quantiles of the
-    best similarities of whole non-mated searches, share falling: what a threshold for another
-    target or size can be computed from.
-    """
-
-    subjects: Annotated[int, Field(ge=1)]
-    draws: Annotated[int, Field(ge=1)]
-    mated_subjects: Annotated[int, Field(ge=0)]
-    mated_searches: Annotated[int, Field(ge=0)]
-    nonmated_subjects: Annotated[int, Field(ge=1)]
-    nonmated_searches: Annotated[int, Field(ge=1)]
-    points: list[OperatingPoint]
-    unsupported: list[UnsupportedPoint]
-    tail: Annotated[list[TailPoint], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.mated_subjects > self.subjects:
-            raise ValueError("mated_subjects are subjects of the gallery: there are more of them")
-        if self.nonmated_searches < self.nonmated_subjects * self.draws:
-            raise ValueError("each draw searches for each stranger at least once")
-        for near, far in itertools.pairwise(self.tail):
-            if not (near.share > far.share and near.similarity <= far.similarity):
-                raise ValueError("tail must have falling shares and rising similarities")
-        return self
-
-
-class Calibration(_Strict):
-    """Thresholds by target FPIR and gallery size, with the evidence behind each.
-
-    data: whose images, none of them trained on. images_enrolled: templates a subject, of which
-    the `best` makes its score. replicates: of the bootstrap.
-    """
-
-    data: Text
-    images_enrolled: Annotated[int, Field(ge=1)]
-    template_fusion: Literal["best"]
-    replicates: Annotated[int, Field(ge=1)]
-    galleries: Annotated[list[GalleryCalibration], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _sizes_ascend(self) -> Self:
-        for small, large in itertools.pairwise(self.galleries):
-            if not small.subjects < large.subjects:
-                raise ValueError("galleries must be of rising subjects")
-        return self
-
-
-class Manifest(_Strict):
+class Manifest(Strict):
     """See docs/bundle.md. `files` pins the sha256 of every file beside manifest.json.
 
     Format version 1 states a default threshold only: its `calibration` is null. `origin`, `limits`
@@ -264,7 +161,7 @@ class Manifest(_Strict):
     embedding: EmbeddingSpec
     input: InputSpec
     origin: Origin | None = None
-    limits: list[Text] = []
+    limits: list[Text] = Field(default_factory=list)
     training_data: list[TrainingData]
     metrics: list[Metric]
     default_threshold: DefaultThreshold | None

@@ -7,15 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contract.calibration.searches import Searches, fnir_at, threshold_at
 from training.evaluation.closed_set import held_out_accuracy, paper_accuracy
-from training.evaluation.open_set import (
-    Searches,
-    cmc,
-    det_curve,
-    draw_searches,
-    fnir_at,
-    threshold_at,
-)
+from training.evaluation.open_set import cmc, det_curve, draw_searches
 from training.evaluation.roc import equal_error, roc_curve
 
 CHECKED = settings(derandomize=True, database=None, max_examples=80, deadline=None)

@@ -12,13 +12,8 @@ import torch
 
 from benchmarks.training_pack import wave_pack
 from contract.bundle import load_bundle, write_manifest
-from contract.manifest import (
-    Calibration,
-    DefaultThreshold,
-    Metric,
-    Origin,
-    StartingPoint,
-)
+from contract.calibration.records import Calibration
+from contract.manifest import DefaultThreshold, Metric, Origin, StartingPoint
 from training.checkpoint import MODEL_NAME, save_checkpoint
 from training.cli import main
 from training.config import TrainConfig

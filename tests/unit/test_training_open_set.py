@@ -10,31 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import training.evaluation.calibration as calibration_module
-from contract.manifest import GalleryCalibration
-from training.evaluation.calibration import (
-    default_threshold,
-    gallery_calibration,
-    gallery_sizes,
-    open_set,
-    unsupported_reason,
-)
-from training.evaluation.intervals import (
+from contract.calibration.intervals import (
     draw_counts,
     fnir_replicates,
     interval,
     share_interval,
     upper_bound,
 )
-from training.evaluation.open_set import (
-    Searches,
-    TooFewError,
-    cmc,
-    det_curve,
-    draw_searches,
-    fnir_at,
-    fpir_at,
-    threshold_at,
-)
+from contract.calibration.operating_points import gallery_calibration, unsupported_reason
+from contract.calibration.records import GalleryCalibration
+from contract.calibration.searches import Searches, fnir_at, fpir_at, threshold_at
+from training.evaluation.calibration import default_threshold, gallery_sizes, open_set
+from training.evaluation.open_set import TooFewError, cmc, det_curve, draw_searches
 
 CHECKED = settings(derandomize=True, database=None, max_examples=60, deadline=None)
 

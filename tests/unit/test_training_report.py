@@ -17,15 +17,8 @@ import torch
 import training.evaluation.calibration as calibration_module
 import training.evaluation.report as report_module
 from contract.bundle import Bundle, load_bundle, sha256_of, write_manifest
-from contract.manifest import (
-    EmbeddingSpec,
-    Estimate,
-    InputSpec,
-    Manifest,
-    ModelFile,
-    Origin,
-    TrainingData,
-)
+from contract.calibration.records import Estimate
+from contract.manifest import EmbeddingSpec, InputSpec, Manifest, ModelFile, Origin, TrainingData
 from contract.torchscript import torchscript_deprecation_silenced
 from training.cli import main
 from training.data.pack import PAIRS_NAME, Pack, PackError, PackIndex, write_pack

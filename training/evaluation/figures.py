@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from contract.manifest import GalleryCalibration
-from training.evaluation.open_set import Searches, det_curve
-from training.evaluation.roc import RULE_OF_THREE, RocCurve
+from contract.calibration.intervals import RULE_OF_THREE
+from contract.calibration.records import GalleryCalibration
+from contract.calibration.searches import Searches
+from training.evaluation.open_set import det_curve
+from training.evaluation.roc import RocCurve
 from training.evaluation.space_view import SpaceView
 from training.evaluation.zero_shot import RankResult
 

@@ -3,9 +3,9 @@
 Every one names its protocol and its data, with N where there is a gallery.
 """
 
+from contract.calibration.searches import Searches
 from contract.manifest import Metric
 from training.evaluation.lfw import LfwResult
-from training.evaluation.open_set import Searches
 from training.evaluation.pairs import VerificationResult
 from training.evaluation.results import Report
 from training.evaluation.roc import FAR, TarAtFar

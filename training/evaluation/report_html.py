@@ -6,7 +6,8 @@ Each number of a table stands in a <data> element that holds it unrounded.
 import html
 from collections.abc import Sequence
 
-from contract.manifest import Calibration, GalleryCalibration, Manifest, Metric
+from contract.calibration.records import Calibration, GalleryCalibration
+from contract.manifest import Manifest, Metric
 from training.evaluation.figures import (
     Drawing,
     cmc_figure,

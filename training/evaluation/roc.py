@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from contract.calibration.intervals import RULE_OF_THREE
+
 Floats = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 
-# Zero errors in n independent trials bound the rate at 3 / n (95 %): the rule of three.
-RULE_OF_THREE = 3
 # The false accept rate that figures are stated at.
 FAR = 1e-3
 

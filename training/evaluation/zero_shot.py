@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from contract.manifest import Estimate
+from contract.calibration.intervals import REPLICATES, share_interval
+from contract.calibration.records import Estimate
 from training.evaluation.calibration import DRAWS
-from training.evaluation.intervals import REPLICATES, share_interval
 from training.evaluation.open_set import TooFewError, cmc, draw_searches, mateable
 
 Floats = npt.NDArray[np.floating]

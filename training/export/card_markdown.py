@@ -3,16 +3,8 @@
 from collections.abc import Iterator
 
 from contract.bundle import Bundle
-from contract.manifest import (
-    Calibration,
-    DefaultThreshold,
-    Estimate,
-    GalleryCalibration,
-    Manifest,
-    Metric,
-    StartingPoint,
-    TrainingData,
-)
+from contract.calibration.records import Calibration, Estimate, GalleryCalibration
+from contract.manifest import DefaultThreshold, Manifest, Metric, StartingPoint, TrainingData
 from training.export.model_card import model_card
 
 ROLES = {"starting_weights": "Starting weights", "teacher": "Teacher"}

@@ -4,7 +4,7 @@ The images of a subject are alike, so that many searches of few subjects say lit
 draws subjects with replacement, with all their searches, mated and non-mated, and computes its
 threshold and then its rate anew. Subjects that were mated in some draw and all others are drawn
 apart, so that no replicate is without mated searches. Galleries are not drawn again: their chance
-is in the several draws of `draw_searches`.
+is in the several draws of `Searches`.
 
 Shapes: R replicates, U subjects, S mated and T non-mated searches, F target rates.
 """
@@ -15,13 +15,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from contract.manifest import Estimate
-from training.evaluation.open_set import Searches, allowed_errors
+from contract.calibration.records import Estimate
+from contract.calibration.searches import Searches, allowed_errors
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
 
+# Zero errors in n independent trials bound the rate at 3 / n (95 %): the rule of three.
+RULE_OF_THREE = 3
 REPLICATES = 1_000
 CONFIDENCE = 0.95
 # Numbers of one piece of replicates: 16 MB in int32.
