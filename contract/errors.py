@@ -7,6 +7,7 @@ OneGlanceError
 │   │   └── DamagedImageError     an image file that breaks off or is broken
 │   └── ImageTooLargeError        more bytes or pixels than allowed
 ├── NoUsableFaceError             a face was needed and none could be taken
+├── PossibleDuplicateError        other subjects look as the new photos do
 ├── BundleError                   a bundle must not be loaded
 │   ├── ManifestError             manifest missing, malformed or of an unknown format
 │   └── BundleFileError           a file is missing or its hash differs
@@ -16,9 +17,11 @@ OneGlanceError
 │   ├── SubjectNotFoundError
 │   ├── TemplateNotFoundError
 │   ├── SubjectConflictError      the subject exists and says something else
+│   ├── GalleryTooLargeError      more templates than a health report looks at
 │   ├── GalleryLockedError        another process owns the gallery file
 │   └── GalleryUnavailableError   the storage cannot be written or read now
 │       └── GalleryFullError      no room left on the storage
+├── TooLittleDataError            a calibration that the data cannot support
 ├── JobNotFoundError              no job of that id, or it is long past
 ├── JobCancelledError             the service closed before the job was done
 └── OverloadedError               all places are taken: come back later
@@ -27,7 +30,7 @@ Errors carry facts, never HTTP: service/problems.py maps each to a status in one
 Each message names what to change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class OneGlanceError(Exception):
@@ -69,6 +72,21 @@ class NoUsableFaceError(OneGlanceError):
     def __init__(self, message: str, items: Sequence[tuple[int, Sequence[str]]] = ()) -> None:
         super().__init__(message)
         self.items = tuple((index, tuple(reasons)) for index, reasons in items)
+
+
+class PossibleDuplicateError(OneGlanceError):
+    """Other subjects look as the new photos do, and such an enrolment was not wanted.
+
+    `duplicates` pairs their ids with the similarity of the nearest photo, nearest first.
+    """
+
+    def __init__(self, duplicates: Sequence[tuple[str, float]]) -> None:
+        named = ", ".join(f"{who!r} (similarity {value:.3f})" for who, value in duplicates)
+        super().__init__(
+            f"The photos may show who is enrolled already: {named}. Add them to that subject by "
+            "its subject_id, or send duplicate_check=warn to enrol them nevertheless."
+        )
+        self.duplicates = tuple(duplicates)
 
 
 class BundleError(OneGlanceError):
@@ -128,6 +146,18 @@ class SubjectConflictError(GalleryError):
     """The subject exists and says something else than the caller."""
 
 
+class GalleryTooLargeError(GalleryError):
+    """More templates than a health report looks at."""
+
+    def __init__(self, *, templates: int, most: int) -> None:
+        super().__init__(
+            f"The collection has {templates} templates, and a health report, which compares each "
+            f"with all others, takes {most} at most: allow more by --max-health-report-templates, and "
+            "expect four times the time for twice as many."
+        )
+        self.templates, self.most = templates, most
+
+
 class GalleryLockedError(GalleryError):
     """Another process owns the gallery file."""
 
@@ -138,6 +168,31 @@ class GalleryUnavailableError(GalleryError):
 
 class GalleryFullError(GalleryUnavailableError):
     """The storage has no room left; nothing was acknowledged."""
+
+
+class TooLittleDataError(OneGlanceError):
+    """A calibration that the data cannot support, for any target FPIR.
+
+    subjects: enrolled ones, each a stranger to all others. uploaded: further strangers. needed: of
+    both together, for each target FPIR. reason: why so many do not do, where that is it.
+    """
+
+    def __init__(
+        self,
+        *,
+        subjects: int,
+        uploaded: int,
+        needed: Mapping[float, int],
+        reason: str | None = None,
+    ) -> None:
+        targets = ", ".join(f"{count} for an FPIR of {fpir:.1%}" for fpir, count in needed.items())
+        super().__init__(
+            f"{reason or 'There is too little to calibrate on'}: the collection has {subjects} "
+            f"subjects with templates, each searched for among the others, and {uploaded} further "
+            f"strangers were given. Together they must be at least {targets}. Enrol more subjects, "
+            "or give photos of people who are not enrolled."
+        )
+        self.subjects, self.uploaded, self.needed = subjects, uploaded, dict(needed)
 
 
 class JobNotFoundError(OneGlanceError):

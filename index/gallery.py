@@ -35,11 +35,13 @@ from index.records import (
     Template,
 )
 from index.scoring import ScoringName
-from index.tables import collections, subjects, templates
+from index.tables import calibrations, collections, subjects, templates
+from index.tables.calibrations import StoredCalibration
 from index.tables.collections import DEFAULT_COLLECTION
 from index.tables.templates import UnderContract
 from index.tiers import Tier
 from index.writes.amending import amend
+from index.writes.calibrating import store_calibration
 from index.writes.effect import Effect
 from index.writes.enrolling import Wish, enrol
 from index.writes.merging import merge
@@ -163,6 +165,14 @@ class Gallery(OpenCollection):
             truth=lambda numbers: self._truth(view.of, numbers),
         )
 
+    def calibration(self) -> StoredCalibration | None:
+        """What was last measured on the collection's own templates; None where nothing was."""
+        return self.read(lambda scope: calibrations.find_calibration(scope.c, self.number))
+
+    def calibration_number(self) -> int | None:
+        """The number of that one: whoever has read it sees by this that there is another."""
+        return self.read(lambda scope: calibrations.find_number(scope.c, self.number))
+
     # -- writing ------------------------------------------------------------------------------
 
     def enroll(
@@ -249,6 +259,19 @@ class Gallery(OpenCollection):
         while self.read(_expired):
             gone += self.write(_remove_expired)
         return tuple(gone)
+
+    def set_calibration(self, record: str, *, contract_id: str, made_at: str) -> int:
+        """Keep what was measured on the collection's own templates in place of what was before.
+
+        record: JSON text of rates and counts, nothing of a person. contract_id: of the embeddings
+        it was measured on. made_at: RFC 3339. Its number. Raises ContractMismatchError (re-embedded
+        meanwhile), ValueError.
+        """
+        at = check_time(made_at, what="made_at")
+        assert at is not None
+        return self.write(
+            lambda scope: store_calibration(scope, contract_id, made_at=at, record=record)
+        )
 
     def verify(self) -> None:
         """Compare the search index with the truth, and let the database check itself. Slow.

@@ -15,6 +15,7 @@ from index.clock import now
 from index.database import Connection
 from index.galleries import Galleries, View
 from index.records import TemplateBatch
+from index.scoring import ScoringName
 from index.search import Change
 from index.tables import collections
 from index.tables.collections import StoredCollection
@@ -55,6 +56,11 @@ class OpenCollection:
     def contract(self) -> EmbeddingContract:
         """What the embeddings that are searched were made by."""
         return self._view.contract
+
+    @property
+    def scoring(self) -> ScoringName:
+        """How a subject is scored."""
+        return self._scoring.name
 
     @property
     def revision(self) -> int:

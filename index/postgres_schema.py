@@ -10,14 +10,16 @@ from contract.errors import GalleryError, GalleryUnavailableError
 from index.postgres_connection import PostgresConnection
 from index.postgres_errors import damaged
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 PGVECTOR_AT_LEAST: Final = (0, 8)
-TABLES: Final = ("contracts", "collections", "subjects", "templates", "crops", "audit")
-# Two replicas that start at once must not both make the tables: "OneGlanc" as a number.
+_TABLES_1: Final = ("contracts", "collections", "subjects", "templates", "crops", "audit")
+TABLES: Final = (*_TABLES_1, "calibrations")
+_TABLES_OF: Final = {1: _TABLES_1, 2: TABLES}
+# Two replicas that start at once must not both make or change the tables: "OneGlanc" as a number.
 _SETUP_LOCK: Final = 0x4F6E65476C616E63
 
 # Numbers are never given out twice: a sequence does not go back, not even after a crash.
-_CREATE: Final = """
+_CREATE_1: Final = """
 CREATE TABLE schema_version (application text NOT NULL, version bigint NOT NULL);
 CREATE TABLE contracts (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -82,13 +84,25 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_of_subject ON audit (collection_id, subject_id);
 """
+_CALIBRATIONS: Final = """
+CREATE TABLE calibrations (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    collection_number bigint NOT NULL UNIQUE REFERENCES collections (number) ON DELETE CASCADE,
+    contract_number bigint NOT NULL REFERENCES contracts (number),
+    made_at text COLLATE "C" NOT NULL,
+    record text COLLATE "C" NOT NULL
+);
+"""
+# To each version from the one before; 0 is a database without tables.
+_STEPS: Final = {1: _CREATE_1, 2: _CALIBRATIONS}
 
 
 def is_current(connection: PostgresConnection) -> bool:
     """Whether the tables are there, in the version that we know, and pgvector with them.
 
-    False for a database that has none of the tables yet. Raises GalleryUnavailableError (tables
-    of another application, pgvector missing or too old) or GalleryError (a newer schema).
+    False for a database that has none of the tables yet, or those of an older version. Raises
+    GalleryUnavailableError (tables of another application, pgvector missing or too old) or
+    GalleryError (a newer schema).
     """
     if not _exists(connection, "schema_version"):
         taken = [table for table in TABLES if _exists(connection, table)]
@@ -105,15 +119,16 @@ def is_current(connection: PostgresConnection) -> bool:
             f"knows versions up to {SCHEMA_VERSION}: use the release that it was last opened with, "
             "or a newer one."
         )
-    missing = [table for table in TABLES if not _exists(connection, table)]
+    missing = [table for table in _TABLES_OF[version] if not _exists(connection, table)]
     if missing:
         raise damaged(connection.place, f"there is no table {', '.join(missing)}")
     _check_pgvector(connection)
-    return True
+    return version == SCHEMA_VERSION
 
 
 def make_current(connection: PostgresConnection) -> None:
-    """Make the tables in a database that has none; inside a transaction that writes.
+    """Make the tables where there are none, or bring older ones to the present version; inside a
+    transaction that writes.
 
     Raises what is_current raises.
     """
@@ -121,12 +136,18 @@ def make_current(connection: PostgresConnection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(?)", (_SETUP_LOCK,))
     if is_current(connection):
         return
-    _install_pgvector(connection)
-    _check_pgvector(connection)
-    for statement in _CREATE.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
-    connection.execute("INSERT INTO schema_version VALUES ('oneglance', ?)", (SCHEMA_VERSION,))
+    version = _version(connection) if _exists(connection, "schema_version") else 0
+    if version == 0:
+        _install_pgvector(connection)
+        _check_pgvector(connection)
+    for step in range(version + 1, SCHEMA_VERSION + 1):
+        for statement in _STEPS[step].split(";\n"):
+            if statement.strip():
+                connection.execute(statement)
+    if version == 0:
+        connection.execute("INSERT INTO schema_version VALUES ('oneglance', ?)", (SCHEMA_VERSION,))
+    else:
+        connection.execute("UPDATE schema_version SET version = ?", (SCHEMA_VERSION,))
 
 
 def _exists(connection: PostgresConnection, table: str) -> bool:

@@ -13,11 +13,11 @@ from contract.errors import GalleryError, GalleryUnavailableError
 from index.sqlite_errors import damaged
 
 APPLICATION_ID: Final = 0x4F6E6547  # "OneG"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 # AUTOINCREMENT: a number is never given out again, so a late reference cannot hit another row.
 # Embeddings: float32, little-endian, D of them. Times: RFC 3339, UTC.
-_CREATE: Final = """
+_CREATE_2: Final = """
 CREATE TABLE contracts (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -82,10 +82,22 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE INDEX audit_of_subject ON audit (collection_id, subject_id);
 """
+# What a collection's own templates say about its error rates: the latest, made anew at any time.
+_CALIBRATIONS: Final = """
+CREATE TABLE calibrations (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection_number INTEGER NOT NULL UNIQUE REFERENCES collections (number) ON DELETE CASCADE,
+    contract_number INTEGER NOT NULL REFERENCES contracts (number),
+    made_at TEXT NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+"""
+_CREATE: Final = _CREATE_2 + _CALIBRATIONS
 
 _TABLES_OF: Final = {
     1: {"gallery", "subjects", "templates"},
     2: {"contracts", "collections", "subjects", "templates", "crops", "audit"},
+    3: {"contracts", "collections", "subjects", "templates", "crops", "audit", "calibrations"},
 }
 
 # From the version that is the key to the next one. Numbers and ids stay what they were.
@@ -95,7 +107,7 @@ ALTER TABLE gallery RENAME TO gallery_1;
 ALTER TABLE subjects RENAME TO subjects_1;
 ALTER TABLE templates RENAME TO templates_1;
 DROP INDEX templates_of_subject;
-{_CREATE}
+{_CREATE_2}
 INSERT INTO contracts (number, id, embedding_size, d_max)
     SELECT 1, contract_id, embedding_size, d_max FROM gallery_1;
 INSERT INTO collections
@@ -123,6 +135,7 @@ DROP TABLE templates_1;
 DROP TABLE subjects_1;
 DROP TABLE gallery_1;
 """,
+    2: _CALIBRATIONS,
 }
 
 

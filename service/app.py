@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from service import problems
 from service.body_limit import BodyLimit
 from service.request_id import RequestId
-from service.routes import enroll, health, identify, subjects
+from service.routes import calibrations, enroll, health, health_reports, identify, jobs, subjects
 from service.runtime import Runtime
 
 DESCRIPTION = """Identification that needs one photo: enrol once, then match or unknown.
@@ -26,7 +26,7 @@ def create_app(runtime: Runtime) -> FastAPI:
 
     app = FastAPI(title="OneGlance", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
     app.state.runtime = runtime
-    for module in (enroll, identify, subjects, health):
+    for module in (enroll, identify, subjects, calibrations, health_reports, jobs, health):
         app.include_router(module.router)
     problems.install(app)
     # The last one added sees a request first: a refused body has its request id, too.

@@ -1,23 +1,25 @@
-"""Enrolling: each image of a request gives one face to the subject, or a reason why not."""
+"""Enrolling: each image of a request gives one face to the subject, or the reasons why not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from contract.detection.base import DetectedFace
-from contract.errors import ImageError, NoUsableFaceError
+from contract.errors import ImageError, NoUsableFaceError, PossibleDuplicateError
 from index.gallery import Gallery
-from index.records import Enrollment
-from service.recognizer import EmbeddedFace, Recognizer, Timing
+from index.own_subject import OwnSubject, find_own
+from index.records import Embeddings, Enrollment
+from service.decision import Threshold
+from service.duplicates import Duplicate, possible_duplicates
+from service.nearer_to_other import Stray, strays
+from service.quality.policy import QualityPolicy
+from service.recognizer import Recognizer
 from service.request_error import RequestError
+from service.usable_face import FacePolicy, UnusableFace, UsableFace, usable_face
 
-FacePolicy = Literal["single", "largest"]
 StoreImage = Literal["none", "crop"]
-
-# Side in pixels below which no detector of ours looks for a face.
-SMALLEST_FACE_PX: Final = 12
+DuplicateCheck = Literal["off", "warn", "reject"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,29 @@ class SubjectWish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is asked of the photos.
+
+    duplicate_check: of other subjects at or above the threshold that `find_threshold` looks up in
+    the gallery too; without one nobody can be told.
+    """
+
+    face_policy: FacePolicy
+    quality: QualityPolicy
+    duplicate_check: DuplicateCheck
+    find_threshold: Callable[[], Threshold]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An image that was taken. index: in the request."""
+
+    index: int
+    upload: Upload
+    face: UsableFace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
     """Why an image was not taken: machine-readable reasons, and words."""
 
@@ -56,19 +81,12 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """accepted: (index in the request, its file, the face), in the order of the template ids."""
+    """accepted: in the order of the template ids. rejected: in the order of the request."""
 
     enrollment: Enrollment
-    accepted: tuple[tuple[int, Upload, DetectedFace], ...]
+    accepted: tuple[Accepted, ...]
     rejected: tuple[Rejection, ...]
-
-
-class UnusableFace(Exception):  # noqa: N818 - a step of the work, not an error of ours
-    """The image shows no face that the policy takes."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+    duplicates: tuple[Duplicate, ...]
 
 
 def enroll(
@@ -76,45 +94,35 @@ def enroll(
     gallery: Gallery,
     uploads: Sequence[Upload],
     wish: SubjectWish,
-    face_policy: FacePolicy,
+    terms: Terms,
 ) -> Enrolled:
     """Store what can be used of `uploads`, all in one transaction.
 
-    Raises NoUsableFaceError when nothing can (nothing is stored then), an ImageError when the
-    only image cannot be read, RequestError when the subject cannot be called so, and the
-    GalleryErrors of Gallery.enroll.
+    What is asked of other subjects is asked before that transaction: of two enrolments at the same
+    moment neither may see the other.
+    Raises NoUsableFaceError when nothing can be used, PossibleDuplicateError where that was not
+    wanted (nothing is stored then), an ImageError when the only image cannot be read, RequestError
+    when the subject cannot be called so, and the GalleryErrors of Gallery.enroll.
     """
-    accepted: list[tuple[int, Upload, EmbeddedFace]] = []
-    rejected: list[Rejection] = []
-    for index, upload in enumerate(uploads):
-        try:
-            accepted.append((index, upload, one_face(recognizer, upload, face_policy)))
-        except (ImageError, UnusableFace) as error:
-            if isinstance(error, ImageError) and len(uploads) == 1:
-                raise
-            rejected.append(
-                Rejection(
-                    index=index,
-                    filename=upload.filename,
-                    reasons=(error.reason,),
-                    detail=str(error),
-                )
-            )
+    accepted, rejected = _look_at(recognizer, uploads, terms)
+    own = find_own(gallery, subject_id=wish.subject_id, external_id=wish.external_id)
+    if accepted and terms.quality.own_subject_nearest and accepted[0].face.quality is not None:
+        accepted, strayed = _without_strays(gallery, own, accepted)
+        rejected = sorted([*rejected, *strayed], key=lambda rejection: rejection.index)
     if not accepted:
-        words = " ".join(
-            f"Image {r.index}: {r.detail}" if len(uploads) > 1 else r.detail for r in rejected
-        )
-        raise NoUsableFaceError(words, [(r.index, r.reasons) for r in rejected])
+        raise _nothing_usable(rejected, several=len(uploads) > 1)
+    embeddings = _embeddings(accepted)
+    duplicates = _duplicates(gallery, own, embeddings, terms)
     try:
         enrollment = gallery.enroll(
-            np.stack([found.embedding for _, _, found in accepted]),
+            embeddings,
             subject_id=wish.subject_id,
             name=wish.name,
             external_id=wish.external_id,
             metadata=wish.metadata,
             expires_at=wish.expires_at,
             consent_ref=wish.consent_ref,
-            crops=[recognizer.stored_crop(found) for _, _, found in accepted]
+            crops=[recognizer.stored_crop(image.face.embedded) for image in accepted]
             if wish.store_image == "crop"
             else None,
         )
@@ -122,30 +130,74 @@ def enroll(
         raise RequestError("subject", str(error)) from error
     return Enrolled(
         enrollment=enrollment,
-        accepted=tuple((index, upload, found.face) for index, upload, found in accepted),
+        accepted=tuple(accepted),
         rejected=tuple(rejected),
+        duplicates=duplicates,
     )
 
 
-def one_face(recognizer: Recognizer, upload: Upload, face_policy: FacePolicy) -> EmbeddedFace:
-    """The face of one image, embedded. Raises ImageError, or UnusableFace."""
-    timing = Timing()
-    pixels, faces = recognizer.detect(upload.data, timing)
-    height, width = pixels.shape[:2]
-    if not faces and min(height, width) < SMALLEST_FACE_PX:
-        raise UnusableFace(
-            "face_too_small",
-            f"No face can be seen in {width} x {height} pixels: send a larger photo.",
+def _look_at(
+    recognizer: Recognizer, uploads: Sequence[Upload], terms: Terms
+) -> tuple[list[Accepted], list[Rejection]]:
+    accepted: list[Accepted] = []
+    rejected: list[Rejection] = []
+    for index, upload in enumerate(uploads):
+        try:
+            face = usable_face(recognizer, upload.data, terms.face_policy, terms.quality)
+            accepted.append(Accepted(index=index, upload=upload, face=face))
+        except ImageError as error:
+            if len(uploads) == 1:
+                raise
+            rejected.append(_rejection(index, upload, (error.reason,), str(error)))
+        except UnusableFace as error:
+            rejected.append(_rejection(index, upload, error.reasons, str(error)))
+    return accepted, rejected
+
+
+def _without_strays(
+    gallery: Gallery, own: OwnSubject | None, accepted: Sequence[Accepted]
+) -> tuple[list[Accepted], list[Rejection]]:
+    found = {stray.place: stray for stray in strays(gallery, own, _embeddings(accepted))}
+    kept = [image for place, image in enumerate(accepted) if place not in found]
+    rejected = [
+        _rejection(
+            accepted[place].index,
+            accepted[place].upload,
+            ("nearer_to_other_subject",),
+            _in_words(stray),
         )
-    if not faces:
-        raise UnusableFace(
-            "no_face",
-            f"No face was found in the {width} x {height} pixels: send a photo in which the face "
-            "is larger, sharper or turned to the camera.",
-        )
-    if len(faces) > 1 and face_policy == "single":
-        raise UnusableFace(
-            "multiple_faces",
-            f"The photo shows {len(faces)} faces: crop it to one, or send face_policy=largest.",
-        )
-    return recognizer.embed(pixels, faces[:1], timing)[0]
+        for place, stray in found.items()
+    ]
+    return kept, rejected
+
+
+def _in_words(stray: Stray) -> str:
+    return (
+        f"The photo has a similarity of {stray.own_similarity:.3f} to its own subject and of "
+        f"{stray.other.similarity:.3f} to {stray.other.subject.id!r}: send one of the right "
+        "person, or quality=standard."
+    )
+
+
+def _duplicates(
+    gallery: Gallery, own: OwnSubject | None, embeddings: Embeddings, terms: Terms
+) -> tuple[Duplicate, ...]:
+    if terms.duplicate_check == "off":
+        return ()
+    found = possible_duplicates(gallery, own, embeddings, terms.find_threshold().value)
+    if found and terms.duplicate_check == "reject":
+        raise PossibleDuplicateError([(d.subject_id, d.similarity) for d in found])
+    return found
+
+
+def _embeddings(accepted: Sequence[Accepted]) -> Embeddings:
+    return np.stack([image.face.embedded.embedding for image in accepted])
+
+
+def _rejection(index: int, upload: Upload, reasons: tuple[str, ...], detail: str) -> Rejection:
+    return Rejection(index=index, filename=upload.filename, reasons=reasons, detail=detail)
+
+
+def _nothing_usable(rejected: Sequence[Rejection], *, several: bool) -> NoUsableFaceError:
+    words = " ".join(f"Image {r.index}: {r.detail}" if several else r.detail for r in rejected)
+    return NoUsableFaceError(words, [(r.index, r.reasons) for r in rejected])

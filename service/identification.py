@@ -1,6 +1,7 @@
 """Identifying: every face of a photo against the gallery."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,14 +10,19 @@ from contract.detection.base import DetectedFace
 from index.gallery import Gallery
 from index.records import Candidate
 from service.decision import Decision, Threshold, decide
+from service.quality.measures import Quality, measure
 from service.recognizer import Recognizer, Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentifiedFace:
-    """A face, what was decided of it, and up to top_k candidates, best first."""
+    """A face, what was decided of it, and up to top_k candidates, best first.
+
+    quality: None of a whole image, which is no face.
+    """
 
     face: DetectedFace
+    quality: Quality | None
     decision: Decision
     candidates: tuple[Candidate, ...]
 
@@ -26,6 +32,7 @@ class Identified:
     """All faces of a photo, largest first; the revision of the gallery that was searched."""
 
     faces: tuple[IdentifiedFace, ...]
+    threshold: Threshold
     revision: int
     timing: Timing
 
@@ -35,24 +42,38 @@ def identify(
     gallery: Gallery,
     data: bytes,
     *,
-    threshold: Threshold,
+    find_threshold: Callable[[], Threshold],
     top_k: int,
     max_faces: int,
+    min_quality: float,
 ) -> Identified:
-    """Decide over the `max_faces` largest faces of an image file, 0 for all. Raises ImageError."""
+    """Decide over the `max_faces` largest faces of an image file, 0 for all.
+
+    find_threshold: looks it up, in the gallery too. min_quality: faces of a lower quality score
+    are searched for and not decided over. Raises ImageError or GalleryUnavailableError.
+    """
     timing = Timing()
     pixels, faces = recognizer.detect(data, timing)
     embedded = recognizer.embed(pixels, faces[:max_faces] if max_faces else faces, timing)
+    threshold = find_threshold()
     if not embedded:
-        return Identified(faces=(), revision=gallery.revision, timing=timing)
+        return Identified(faces=(), threshold=threshold, revision=gallery.revision, timing=timing)
     now = time.perf_counter()
     # The margin needs the runner-up, whatever the caller wants to see.
     result = gallery.search(np.stack([e.embedding for e in embedded]), top_k=max(2, top_k))
     timing.stage("search", now)
-    found = tuple(
-        IdentifiedFace(
-            face=e.face, decision=decide(candidates, threshold), candidates=candidates[:top_k]
+    found = []
+    for e, candidates in zip(embedded, result.candidates, strict=True):
+        quality = measure(e.face, e.crop)
+        poor = quality is not None and quality.score < min_quality
+        found.append(
+            IdentifiedFace(
+                face=e.face,
+                quality=quality,
+                decision=decide(candidates, threshold, poor=poor),
+                candidates=candidates[:top_k],
+            )
         )
-        for e, candidates in zip(embedded, result.candidates, strict=True)
+    return Identified(
+        faces=tuple(found), threshold=threshold, revision=result.revision, timing=timing
     )
-    return Identified(faces=found, revision=result.revision, timing=timing)

@@ -46,13 +46,18 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.NotAnImageError: Kind(415, "not_an_image", "Not a JPEG, PNG or WebP image"),
     e.ImageTooLargeError: Kind(413, "image_too_large", "The image is too large"),
     e.NoUsableFaceError: Kind(422, "no_usable_face", "No usable face"),
+    e.PossibleDuplicateError: Kind(409, "possible_duplicate", "Perhaps enrolled already"),
     e.SubjectNotFoundError: Kind(404, "subject_not_found", "No such subject"),
     e.TemplateNotFoundError: Kind(404, "template_not_found", "No such template"),
     e.CollectionNotFoundError: Kind(404, "collection_not_found", "No such collection"),
     e.SubjectConflictError: Kind(409, "subject_conflict", "The subject says something else"),
     e.ContractMismatchError: Kind(409, "bundle_mismatch", "Embeddings of another bundle"),
+    e.GalleryTooLargeError: Kind(422, "gallery_too_large", "Too large for a health report"),
     e.GalleryFullError: Kind(507, "storage_full", "No room left on the storage"),
     e.GalleryUnavailableError: Kind(503, "gallery_unavailable", "The gallery is not available"),
+    e.TooLittleDataError: Kind(422, "too_little_data", "Too little to calibrate on"),
+    e.JobNotFoundError: Kind(404, "job_not_found", "No such job"),
+    e.JobCancelledError: Kind(503, "job_cancelled", "The job was stopped"),
     e.OverloadedError: Kind(503, "overloaded", "The service is busy"),
     RequestError: Kind(422, "invalid_request", "The request cannot be understood"),
     RequestValidationError: Kind(422, "invalid_request", "The request cannot be understood"),
@@ -84,17 +89,32 @@ def known_problem(scope: Scope, error: Exception) -> JSONResponse:
     return answer
 
 
-def _problem(scope: Scope, kind: Kind, detail: str, errors: list[dict[str, Any]]) -> JSONResponse:
-    body = Problem(
+def problem_of(error: Exception, *, instance: str, request_id: str) -> Problem:
+    """The problem of what ended a job; what is not ours to show stays in the log."""
+    kind = kind_of(error)
+    detail = f"The service has logged what happened to {instance}."
+    if kind is not INTERNAL:
+        detail = _detail(error)
+    return _body(kind, detail, _items(error), instance=instance, request_id=request_id)
+
+
+def _body(
+    kind: Kind, detail: str, errors: list[dict[str, Any]], *, instance: str, request_id: str
+) -> Problem:
+    return Problem(
         type=f"/problems/{kind.code.replace('_', '-')}",
         title=kind.title,
         status=kind.status,
         detail=detail,
-        instance=scope["path"],
+        instance=instance,
         code=kind.code,
-        request_id=request_id_of(scope),
+        request_id=request_id,
         errors=errors,
     )
+
+
+def _problem(scope: Scope, kind: Kind, detail: str, errors: list[dict[str, Any]]) -> JSONResponse:
+    body = _body(kind, detail, errors, instance=scope["path"], request_id=request_id_of(scope))
     headers = {"Retry-After": str(RETRY_AFTER_S)} if kind.status in (429, 503) else None
     return JSONResponse(
         body.model_dump(),
@@ -136,6 +156,8 @@ def _detail(error: Exception) -> str:
 def _items(error: Exception) -> list[dict[str, Any]]:
     if isinstance(error, e.NoUsableFaceError):
         return [{"index": index, "reasons": list(reasons)} for index, reasons in error.items]
+    if isinstance(error, e.PossibleDuplicateError):
+        return [{"subject_id": who, "similarity": value} for who, value in error.duplicates]
     if isinstance(error, RequestError):
         return [{"field": error.field, "message": str(error)}]
     if isinstance(error, RequestValidationError):

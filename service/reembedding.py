@@ -21,8 +21,9 @@ from index.records import Embeddings
 from index.reembedding import PendingTemplate, Reembedding
 from service.crops import OtherCropError, Pixels, decode_crop
 from service.embedder import Embedder
-from service.enrolment import FacePolicy, UnusableFace, Upload, one_face
+from service.quality.policy import OFF
 from service.recognizer import Recognizer
+from service.usable_face import FacePolicy, UnusableFace, usable_face
 
 Outcome = Literal[
     "embedded",
@@ -216,10 +217,12 @@ def _original(
     if staged_ids(gallery, job, [template_id]):
         return item("already_embedded", template_id), None
     try:
-        found = one_face(recognizer, Upload(filename=file.name, data=data), face_policy)
+        # Whoever is enrolled stays so: only new photos are asked for their quality.
+        found = usable_face(recognizer, data, face_policy, OFF)
     except (ImageError, UnusableFace) as error:
-        return item(error.reason, detail=str(error)), None  # type: ignore[arg-type]
-    return item("embedded", template_id), found.embedding
+        reason = error.reason if isinstance(error, ImageError) else error.reasons[0]
+        return item(reason, detail=str(error)), None  # type: ignore[arg-type]
+    return item("embedded", template_id), found.embedded.embedding
 
 
 def template_id_of(subject_id: str, data: bytes) -> str:

@@ -13,12 +13,16 @@ from contract.detection.whole_image import WholeImage
 from contract.images import ImageLimits
 from contract.manifest import InputSpec
 from index.gallery import Gallery
+from service.calibration_renewal import CalibrationRenewal
 from service.cropping import cropper_for
 from service.embedder import Embedder, TorchScriptEmbedder
 from service.expiry_sweep import ExpirySweep
+from service.jobs import Jobs
 from service.locations import in_words
+from service.quality.policy import QualityPolicies
 from service.recognizer import Recognizer
 from service.settings import Settings
+from service.thresholds import Thresholds
 from service.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -33,9 +37,18 @@ class Runtime:
     detector: FaceDetector
     embedder: Embedder
     recognizer: Recognizer
+    quality_policies: QualityPolicies
     gallery: Gallery
+    thresholds: Thresholds
     workers: Workers
+    jobs: Jobs
     expiry_sweep: ExpirySweep
+    calibration_renewal: CalibrationRenewal
+
+    @property
+    def quality_policy_id(self) -> str:
+        """What photos were asked for unless a request said otherwise: calibrations rest on it."""
+        return self.quality_policies.default.id
 
     def check(self) -> None:
         """Compute one embedding and read the gallery: raises what a request would."""
@@ -46,6 +59,8 @@ class Runtime:
     def close(self) -> None:
         """Finish what was accepted, then let the gallery go."""
         self.expiry_sweep.close()
+        self.calibration_renewal.close()
+        self.jobs.close()
         self.workers.close()
         self.gallery.close()
 
@@ -85,15 +100,32 @@ def build_runtime(
         gallery.subject_count,
     )
     workers = Workers(threads=settings.worker_threads, queue=settings.max_queued_requests)
+    jobs = Jobs(queue=settings.max_queued_jobs, history=settings.max_remembered_jobs)
+    policies = QualityPolicies(settings)
     return Runtime(
         settings=settings,
         bundle=bundle,
         detector=recognizer.detector,
         embedder=embedder,
         recognizer=recognizer,
+        quality_policies=policies,
         gallery=gallery,
+        thresholds=Thresholds(
+            bundle.manifest,
+            gallery,
+            quality_policy_id=policies.default.id,
+            target_fpir=settings.target_fpir,
+        ),
         workers=workers,
+        jobs=jobs,
         expiry_sweep=ExpirySweep(gallery, every_s=settings.expiry_sweep_s),
+        calibration_renewal=CalibrationRenewal(
+            gallery,
+            jobs,
+            bundle=f"{bundle.manifest.name}@{bundle.manifest.version}",
+            quality_policy=policies.default.id,
+            every_s=settings.calibration_renewal_check_s,
+        ),
     )
 
 

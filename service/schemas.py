@@ -4,9 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contract.calibration.thresholds import Basis
 from contract.detection.base import DetectedFace
-from contract.manifest import DefaultThreshold
+from contract.strict import Share
 from index.records import Candidate, Subject
+from service.decision import Evidence, Reason, Source
+from service.quality.measures import Quality
 
 Similarity = Annotated[float, Field(ge=0, le=1, description="1 - distance / d_max")]
 
@@ -51,6 +54,33 @@ class FaceLocation(Model):
             "landmarks": [Point(x=float(x), y=float(y)) for x, y in face.landmarks],
             "det_score": face.score,
         }
+
+
+class QualityOut(Model):
+    """How good a face is to be recognised. Angles are degrees of the upright face."""
+
+    score: Annotated[float, Field(ge=0, le=1, description="as good as the worst of the rest")]
+    sharpness: Annotated[float, Field(ge=0, le=1)]
+    brightness: Annotated[float, Field(ge=0, le=1, description="mean of the face")]
+    face_px: float = Field(description="shorter side of the box in pixels of the photo")
+    yaw: float = Field(description="positive looks to the right of the photo")
+    pitch: float = Field(description="positive looks up")
+    roll: float = Field(description="positive leans clockwise")
+
+    @classmethod
+    def of(cls, quality: Quality | None) -> "QualityOut | None":
+        """From what was measured; None of what is no face."""
+        if quality is None:
+            return None
+        return cls(
+            score=round(quality.score, 3),
+            sharpness=round(quality.sharpness, 3),
+            brightness=round(quality.brightness, 3),
+            face_px=round(quality.face_px, 1),
+            yaw=round(quality.yaw, 1),
+            pitch=round(quality.pitch, 1),
+            roll=round(quality.roll, 1),
+        )
 
 
 class SubjectOut(Model):
@@ -106,10 +136,20 @@ class AcceptedImage(FaceLocation):
     index: int = Field(description="place in the request, from 0")
     filename: str | None
     template_id: str
+    quality: QualityOut | None = Field(description="null where whole images are taken, not faces")
 
 
 RejectReason = Literal[
-    "no_face", "face_too_small", "multiple_faces", "not_an_image", "image_too_large"
+    "no_face",
+    "multiple_faces",
+    "face_too_small",
+    "low_sharpness",
+    "low_brightness",
+    "extreme_pose",
+    "low_detection_score",
+    "nearer_to_other_subject",
+    "not_an_image",
+    "image_too_large",
 ]
 
 
@@ -119,7 +159,15 @@ class RejectedImage(Model):
     index: int
     filename: str | None
     reasons: list[RejectReason]
-    detail: str = Field(description="the reason in words, with what to change")
+    detail: str = Field(description="the reasons in words, with what to change")
+
+
+class EnrollWarning(Model):
+    """What an enrolment did, and somebody should look at."""
+
+    code: Literal["possible_duplicate"]
+    subject_id: str = Field(description="another subject that looks as the photos do")
+    similarity: Similarity
 
 
 class EnrollAnswer(Model):
@@ -128,6 +176,7 @@ class EnrollAnswer(Model):
     subject: EnrolledSubject
     accepted: list[AcceptedImage]
     rejected: list[RejectedImage]
+    warnings: list[EnrollWarning]
     bundle: BundleRef
     gallery_revision: int
     request_id: str
@@ -153,8 +202,9 @@ class CandidateOut(Model):
 class FaceOut(FaceLocation):
     """One face of the photo and what was decided of it."""
 
+    quality: QualityOut | None = Field(description="null where whole images are taken, not faces")
     decision: Literal["match", "unknown", "not_evaluated"]
-    reason: Literal["no_threshold"] | None
+    reason: Reason | None = Field(description="why it was not evaluated")
     subject: SubjectRef | None = Field(description="who, for a match only")
     similarity: Similarity | None = Field(
         description="of the best candidate, whatever the decision"
@@ -163,13 +213,60 @@ class FaceOut(FaceLocation):
     candidates: list[CandidateOut]
 
 
+class RateOut(Model):
+    """A measured rate with its 95 % interval."""
+
+    value: Share
+    low95: Share
+    high95: Share
+
+
+class EvidenceOut(Model):
+    """The measured gallery that a threshold rests on."""
+
+    calibration: Literal["collection", "bundle"] = Field(description="whose it is")
+    data: str = Field(description="whose photos")
+    gallery_subjects: int
+    strangers: int = Field(description="people searched for who were not in it")
+    fpir: Share | None = Field(description="share of them called a match there, for this target")
+    fnir: RateOut | None = Field(description="share of the enrolled that were missed there")
+    made_at: str | None = Field(description="of a collection's own; RFC 3339, UTC")
+
+    @classmethod
+    def of(cls, evidence: Evidence | None) -> "EvidenceOut | None":
+        """From the decision's record."""
+        if evidence is None:
+            return None
+        fnir = evidence.fnir
+        return cls(
+            calibration=evidence.calibration,
+            data=evidence.data,
+            gallery_subjects=evidence.gallery_subjects,
+            strangers=evidence.strangers,
+            fpir=evidence.fpir,
+            fnir=None if fnir is None else RateOut.model_validate(fnir.model_dump()),
+            made_at=evidence.made_at,
+        )
+
+
 class ThresholdOut(Model):
     """A face is a match when its similarity >= value."""
 
     value: Similarity | None
-    source: Literal["default", "request", "none"]
-    evidence: DefaultThreshold | None = Field(description="what the default was measured to do")
+    source: Source = Field(
+        description="calibrated for target_fpir in a gallery of this size; of the request; the "
+        "bundle's fixed default; or none, as note says"
+    )
+    target_fpir: Share | None = Field(description="share of strangers that may be called a match")
+    fpir_upper95: Share | None = Field(
+        description="95 % bound on it by the number of strangers that it was measured on"
+    )
+    basis: Basis | None = Field(
+        description="measured in a gallery of this size, interpolated between two, or an estimate"
+    )
+    evidence: EvidenceOut | None
     gallery_subjects: int = Field(description="subjects enrolled at this moment")
+    note: str | None = Field(description="what to know of it, in words")
 
 
 class IdentifyAnswer(Model):
@@ -219,3 +316,23 @@ class Problem(BaseModel):
     code: str
     request_id: str
     errors: list[dict[str, Any]] = []
+
+
+class JobOut(Model):
+    """Long work. Times are RFC 3339 in UTC."""
+
+    id: str
+    kind: str
+    status: Literal["queued", "running", "succeeded", "failed"]
+    progress: Annotated[float, Field(ge=0, le=1, description="share of the work that is done")]
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    result: dict[str, Any] | None = Field(description="what a job that succeeded came to")
+    error: Problem | None = Field(description="why a job failed")
+
+
+class JobAnswer(Model):
+    """One job."""
+
+    job: JobOut

@@ -12,6 +12,7 @@ from index.scoring import ScoringName
 from index.tables.collections import DEFAULT_COLLECTION
 from index.tiers import Tier
 
+PolicyName = Literal["off", "standard", "strict"]
 CollectionId = Annotated[str, AfterValidator(check_subject_id)]
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "oneglance-faces"
@@ -39,6 +40,13 @@ class Settings(BaseSettings):
     subject_score: ScoringName = Field(
         "best", description="a subject scores as its best template, or as the mean of all"
     )
+    target_fpir: float = Field(
+        0.01,
+        gt=0,
+        lt=1,
+        description="share of strangers that may be called a match; the threshold follows it as "
+        "the gallery grows",
+    )
     expiry_sweep_s: int = Field(
         60, ge=1, le=86_400, description="seconds between removals of who has expired"
     )
@@ -52,6 +60,30 @@ class Settings(BaseSettings):
     detector_max_side_px: int = Field(
         1024, ge=64, description="larger photos are searched for faces at this longest side"
     )
+    quality: PolicyName = Field(
+        "standard", description="what an enrolment asks of a face: off, standard or strict"
+    )
+    quality_min_face_px: int = Field(
+        32, ge=0, description="shorter side of the smallest face that standard takes, pixels"
+    )
+    quality_min_sharpness: float = Field(
+        0.38, ge=0, le=1, description="least sharpness that standard takes, 0 to 1"
+    )
+    quality_min_brightness: float = Field(
+        0.15, ge=0, le=1, description="least mean brightness of a face that standard takes, 0 to 1"
+    )
+    quality_max_yaw_deg: float = Field(
+        40, ge=0, le=90, description="turned aside at most so far for standard, degrees"
+    )
+    quality_max_pitch_deg: float = Field(
+        40, ge=0, le=90, description="looking up or down at most so far for standard, degrees"
+    )
+    quality_max_roll_deg: float = Field(
+        45, ge=0, le=180, description="leaning at most so far for standard, degrees"
+    )
+    quality_min_detection_score: float = Field(
+        0.98, ge=0, le=1, description="least score of the detector that standard takes, 0 to 1"
+    )
     max_image_bytes: int = Field(20 * 1024 * 1024, ge=1, description="of one image file")
     max_image_pixels: int = Field(50_000_000, ge=1, description="width times height of one image")
     max_body_bytes: int = Field(100 * 1024 * 1024, ge=1, description="of one request")
@@ -61,4 +93,19 @@ class Settings(BaseSettings):
     )
     max_queued_requests: int = Field(
         64, ge=0, description="requests that wait for a worker; further ones are answered 503"
+    )
+    max_queued_jobs: int = Field(
+        8, ge=0, description="jobs that wait for the running one; further ones are answered 503"
+    )
+    max_remembered_jobs: int = Field(
+        100, ge=1, description="jobs that have ended and can still be asked for"
+    )
+    max_health_report_templates: int = Field(
+        100_000, ge=1, description="a health report of a larger collection is refused"
+    )
+    max_strangers_per_calibration: int = Field(
+        1_000, ge=0, le=1_000, description="photos of strangers in one calibration"
+    )
+    calibration_renewal_check_s: int = Field(
+        300, ge=1, le=86_400, description="seconds between looks whether a calibration is outgrown"
     )

@@ -22,6 +22,7 @@ from benchmarks.pictures import encoded, huge_png
 from benchmarks.postgres_server import PostgresServer, postgres_running
 from contract.alignment import CROP_SIDE_PX, TEMPLATE
 from contract.bundle import load_bundle, sha256_of, write_manifest
+from contract.calibration.records import Calibration
 from contract.detection.base import DetectedFace
 from contract.embedding_contract import EmbeddingContract
 from contract.fitting import Fit
@@ -108,7 +109,7 @@ BundleMaker = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
-    """make_bundle(threshold=0.7, drift=0.0, fit=None) -> folder of a bundle.
+    """make_bundle(threshold=0.7, drift=0.0, fit=None, calibration=None) -> folder of a bundle.
 
     Its embedding is the picture in 8 x 8 grey blocks, mean removed, of length 1. `drift` is added
     and taken away again, which costs bfloat16 the digits that float32 keeps. With a `fit` it takes
@@ -116,12 +117,17 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
     """
 
     def make(
-        *, threshold: float | None = THRESHOLD, drift: float = 0.0, fit: Fit | None = None
+        *,
+        threshold: float | None = THRESHOLD,
+        drift: float = 0.0,
+        fit: Fit | None = None,
+        calibration: Calibration | None = None,
     ) -> Path:
         folder = tmp_path_factory.mktemp("bundle")
         data = _scripted_model(drift)
         (folder / "model.ts").write_bytes(data)
-        write_manifest(folder, _manifest(data, threshold, fit))
+        manifest = _manifest(data, threshold, fit)
+        write_manifest(folder, manifest.replaced(calibration=calibration))
         return folder
 
     return make
@@ -224,7 +230,7 @@ def embedders() -> dict[Path, Any]:
 
 @pytest.fixture
 def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> Iterator[ApiMaker]:
-    """make_api(bundle_path=..., any other setting) -> Api on the gallery of this test.
+    """make_api(bundle_path=..., quality="off", any other setting) -> Api on the gallery of this test.
 
     A bundle of whole images gets no stand-in for a detector.
     """
@@ -239,6 +245,8 @@ def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> I
             "bundle_path": tiny_bundle,
             "gallery": str(tmp_path / "gallery.sqlite3"),
             "worker_threads": 2,
+            # Textures are no faces: tests of the quality policies ask for them.
+            "quality": "off",
             **settings,
         }
         detector = BlockDetector()

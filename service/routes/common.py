@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, UploadFile
 
+from contract.errors import CollectionNotFoundError
 from service.enrolment import Upload
 from service.runtime import Runtime
 from service.schemas import BundleRef, Problem
@@ -27,6 +28,12 @@ def bundle_ref(runtime: Runtime) -> BundleRef:
     """The bundle of this service."""
     manifest = runtime.bundle.manifest
     return BundleRef(id=f"{manifest.name}@{manifest.version}", sha256=runtime.bundle.sha256)
+
+
+def check_collection(runtime: Runtime, collection_id: str) -> None:
+    """Raises CollectionNotFoundError: this service serves one collection."""
+    if collection_id != runtime.gallery.collection_id:
+        raise CollectionNotFoundError(collection_id)
 
 
 async def read_upload(upload: UploadFile) -> Upload:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.enrolment import Enrolled, FacePolicy, StoreImage, SubjectWish, enroll
+from service.enrolment import DuplicateCheck, Enrolled, StoreImage, SubjectWish, Terms, enroll
 from service.request_error import RequestError
 from service.request_id import request_id_of
 from service.routes.common import RuntimeDep, bundle_ref, problems, read_upload
@@ -16,9 +16,13 @@ from service.schemas import (
     BundleRef,
     EnrollAnswer,
     EnrolledSubject,
+    EnrollWarning,
+    QualityOut,
     RejectedImage,
     SubjectOut,
 )
+from service.settings import PolicyName
+from service.usable_face import FacePolicy
 
 # Deeper JSON can be stored, but the framework could not write it into an answer again.
 METADATA_MAX_DEPTH: Final = 32
@@ -45,6 +49,12 @@ class EnrollForm(BaseModel):
     )
     face_policy: FacePolicy = Field(
         "single", description="single refuses a photo of several faces, largest takes the largest"
+    )
+    quality: PolicyName | None = Field(
+        None, description="what is asked of each face; the service's setting unless given"
+    )
+    duplicate_check: DuplicateCheck = Field(
+        "warn", description="of other subjects that the photos match: name them, or store nothing"
     )
 
 
@@ -81,9 +91,15 @@ async def enroll_images(
         consent_ref=form.consent_ref,
         store_image=form.store_image,
     )
+    terms = Terms(
+        face_policy=form.face_policy,
+        quality=runtime.quality_policies.named(form.quality),
+        duplicate_check=form.duplicate_check,
+        find_threshold=runtime.thresholds.threshold,
+    )
     uploads = [await read_upload(image) for image in form.images]
     enrolled = await runtime.workers.run(
-        partial(enroll, runtime.recognizer, runtime.gallery, uploads, wish, form.face_policy)
+        partial(enroll, runtime.recognizer, runtime.gallery, uploads, wish, terms)
     )
     response.status_code = 201 if enrolled.enrollment.created else 200
     return _answer(enrolled, bundle_ref(runtime), request_id_of(request.scope))
@@ -118,20 +134,25 @@ def _answer(enrolled: Enrolled, bundle: BundleRef, request_id: str) -> EnrollAns
         subject=EnrolledSubject(created=enrollment.created, **subject),
         accepted=[
             AcceptedImage(
-                index=index,
-                filename=upload.filename,
+                index=image.index,
+                filename=image.upload.filename,
                 template_id=template_id,
-                **AcceptedImage.fields_of(face),
+                quality=QualityOut.of(image.face.quality),
+                **AcceptedImage.fields_of(image.face.embedded.face),
             )
-            for (index, upload, face), template_id in zip(
-                enrolled.accepted, enrollment.template_ids, strict=True
-            )
+            for image, template_id in zip(enrolled.accepted, enrollment.template_ids, strict=True)
         ],
         rejected=[
             RejectedImage.model_validate(
                 {"index": r.index, "filename": r.filename, "reasons": r.reasons, "detail": r.detail}
             )
             for r in enrolled.rejected
+        ],
+        warnings=[
+            EnrollWarning(
+                code="possible_duplicate", subject_id=d.subject_id, similarity=d.similarity
+            )
+            for d in enrolled.duplicates
         ],
         bundle=bundle,
         gallery_revision=enrollment.revision,

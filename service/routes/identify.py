@@ -1,20 +1,25 @@
 """POST /v1/identify, also /identify."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.decision import Threshold, threshold_for
+from service.decision import Threshold
 from service.identification import Identified, IdentifiedFace, identify
+from service.request_error import RequestError
 from service.request_id import request_id_of
 from service.routes.common import RuntimeDep, bundle_ref, problems, read_upload
+from service.runtime import Runtime
 from service.schemas import (
     BundleRef,
     CandidateOut,
+    EvidenceOut,
     FaceOut,
     IdentifyAnswer,
+    QualityOut,
     SubjectRef,
     ThresholdOut,
 )
@@ -30,8 +35,20 @@ class IdentifyForm(BaseModel):
     image: UploadFile = Field(description="a JPEG, PNG or WebP file")
     max_faces: int = Field(0, ge=0, description="the largest so many; 0 for all")
     top_k: int = Field(1, ge=1, le=100, description="candidates for each face")
+    mode: Literal["decide", "investigate"] = Field(
+        "decide", description="investigate lists candidates for people to look at, and decides not"
+    )
+    target_fpir: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of strangers that may be called a match; default: of the settings",
+    )
     threshold: float | None = Field(
-        None, ge=0, le=1, description="accept at this similarity instead of the bundle's default"
+        None, ge=0, le=1, description="accept at this similarity, whatever the gallery's size"
+    )
+    min_quality: float = Field(
+        0, ge=0, le=1, description="faces of a lower quality score are not evaluated"
     )
 
 
@@ -51,7 +68,7 @@ async def identify_faces(
     A photo without a face has no faces in its answer; someone who is not enrolled is unknown.
     Candidates are listed whatever the decision.
     """
-    threshold = threshold_for(runtime.bundle.manifest, form.threshold)
+    find_threshold = _threshold_for(form, runtime)
     upload = await read_upload(form.image)
     identified = await runtime.workers.run(
         partial(
@@ -59,35 +76,47 @@ async def identify_faces(
             runtime.recognizer,
             runtime.gallery,
             upload.data,
-            threshold=threshold,
+            find_threshold=find_threshold,
             top_k=form.top_k,
             max_faces=form.max_faces,
+            min_quality=form.min_quality,
         )
     )
     return _answer(
         identified,
-        threshold,
-        gallery_subjects=runtime.gallery.subject_count,
         bundle=bundle_ref(runtime),
         request_id=request_id_of(request.scope),
     )
 
 
-def _answer(
-    identified: Identified,
-    threshold: Threshold,
-    *,
-    gallery_subjects: int,
-    bundle: BundleRef,
-    request_id: str,
-) -> IdentifyAnswer:
+def _threshold_for(form: IdentifyForm, runtime: Runtime) -> Callable[[], Threshold]:
+    """What looks the threshold up. Raises RequestError for wishes that contradict each other."""
+    if form.threshold is not None and form.target_fpir is not None:
+        raise RequestError("threshold", "Send threshold or target_fpir, not both.")
+    if form.mode == "decide":
+        return partial(
+            runtime.thresholds.threshold, requested=form.threshold, target_fpir=form.target_fpir
+        )
+    if form.threshold is not None or form.target_fpir is not None:
+        raise RequestError(
+            "mode", "mode=investigate decides nothing: send it without threshold and target_fpir."
+        )
+    return runtime.thresholds.investigating
+
+
+def _answer(identified: Identified, *, bundle: BundleRef, request_id: str) -> IdentifyAnswer:
+    t = identified.threshold
     return IdentifyAnswer(
         faces=[_face(found) for found in identified.faces],
         threshold=ThresholdOut(
-            value=threshold.value,
-            source=threshold.source,
-            evidence=threshold.evidence,
-            gallery_subjects=gallery_subjects,
+            value=t.value,
+            source=t.source,
+            target_fpir=t.target_fpir,
+            fpir_upper95=t.fpir_upper95,
+            basis=t.basis,
+            evidence=EvidenceOut.of(t.evidence),
+            gallery_subjects=t.gallery_subjects,
+            note=t.note,
         ),
         bundle=bundle,
         gallery_revision=identified.revision,
@@ -102,6 +131,7 @@ def _face(found: IdentifiedFace) -> FaceOut:
     return FaceOut.model_validate(
         {
             **FaceOut.fields_of(found.face),
+            "quality": QualityOut.of(found.quality),
             "decision": decision.verdict,
             "reason": decision.reason,
             "subject": SubjectRef(id=who.subject.id, name=who.subject.name) if who else None,

@@ -113,14 +113,21 @@ def test_the_default_threshold_comes_with_its_evidence(known: Api) -> None:
     assert known.identify(NO_FACE).json()["threshold"] == {
         "value": THRESHOLD,
         "source": "default",
+        "target_fpir": None,
+        "fpir_upper95": None,
+        "basis": None,
         "evidence": {
-            "similarity": THRESHOLD,
-            "fpir": 0.01,
-            "gallery_subjects": 100,
-            "searches": 500,
+            "calibration": "bundle",
             "data": "textures",
+            "gallery_subjects": 100,
+            "strangers": 500,
+            "fpir": 0.01,
+            "fnir": None,
+            "made_at": None,
         },
         "gallery_subjects": 3,
+        "note": "The bundle has no calibration: this threshold does not follow the gallery's size. "
+        "Calibrate on the collection.",
     }
 
 
@@ -135,8 +142,12 @@ def test_the_callers_threshold_goes_before_the_default(known: Api) -> None:
         assert body["threshold"] == {
             "value": value,
             "source": "request",
+            "target_fpir": None,
+            "fpir_upper95": None,
+            "basis": None,
             "evidence": None,
             "gallery_subjects": 3,
+            "note": None,
         }
 
 

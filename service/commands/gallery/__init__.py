@@ -3,11 +3,14 @@
 import argparse
 
 from service.commands.gallery import (
+    calibrate,
     collections,
     compact,
     delete,
     delete_collection,
+    delete_template,
     export,
+    health,
     import_,
     list_,
     merge,
@@ -20,13 +23,16 @@ from service.commands.gallery import (
 
 COMMANDS = (
     list_,
+    health,
     delete,
+    delete_template,
     merge,
     subject_access,
     sweep,
     export,
     import_,
     reembed,
+    calibrate,
     verify,
     compact,
     migrate,

@@ -1,0 +1,245 @@
+"""A collection searched for its own people: the evidence of a calibration on itself.
+
+Leave one subject out: a template searched without its subject is the search of a stranger
+(non-mated). Leave one sample out: searched without itself, it is the search of somebody who is
+enrolled (mated). Searches run in *rounds*. In each every subject is the probe by one template, the
+next of its own in a random order, over again where it has fewer than there are rounds: so nobody
+counts for more than another, however many templates they have.
+
+The gallery of such a non-mated search has one subject less than the collection, for which the
+result is stated. Where anything can be stated there are at least 30 strangers, so that this hides
+at most a thirtieth of FPIR.
+
+Shapes: U subjects, P probes, N rows of the gallery, S strangers, R rounds, D embedding size.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from contract.calibration.intervals import RULE_OF_THREE
+from contract.calibration.operating_points import TARGET_FPIRS, gallery_calibration
+from contract.calibration.records import GalleryCalibration
+from contract.calibration.searches import Searches
+from contract.errors import TooLittleDataError
+from contract.similarity import pairwise_similarity, similarity_from_distance
+from index.checks import check_embeddings
+from index.open_collection import OpenCollection
+from index.records import Embeddings, Numbers, TemplateBatch
+from index.scoring import ScoringName, mean_embedding
+from index.tables import templates
+from index.writes.scope import Scope
+
+Distances = npt.NDArray[np.float64]
+Tell = Callable[[float], None]
+
+MAX_PROBES: Final = 10_000
+# More say little: templates of one subject are alike.
+MAX_ROUNDS: Final = 10
+# Float64 numbers of one block of distances: 4 MiB, what a core's cache holds.
+_BLOCK: Final = 2**19
+# Of the work, what comes before the searches themselves.
+_READING: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SelfSearch:
+    """A collection's searches of itself, as it was at `revision`, under one contract.
+
+    searches: strangers that are not enrolled have negative numbers. templates: of the gallery.
+    uploaded: how many of the strangers are not enrolled.
+    """
+
+    searches: Searches
+    templates: int
+    uploaded: int
+    revision: int
+    contract_id: str
+    scoring: ScoringName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Probes:
+    """Templates to search for. own_P: similarity to the own subject without the template itself,
+    NaN where nothing is left of it. round_R: by round, the places of its probes."""
+
+    subject_P: Numbers
+    embeddings_PD: Embeddings
+    own_P: Distances
+    rounds: list[Numbers]
+
+
+def search_itself(
+    collection: OpenCollection,
+    *,
+    strangers_SD: Embeddings | None = None,
+    max_probes: int = MAX_PROBES,
+    seed: int = 0,
+    tell: Tell = lambda _: None,
+) -> SelfSearch:
+    """Search a collection for its own people, and for strangers, float32 (S, D), one row each.
+
+    Exact in float64, all of one moment; every row of the gallery is searched. Of more than
+    `max_probes` subjects some are drawn as probes; strangers come on top. tell: hears the share
+    that is done, and may raise to stop. Raises ValueError.
+    """
+    size = collection.contract.size
+    strangers = np.zeros((0, size), dtype=np.float32) if strangers_SD is None else strangers_SD
+    strangers = check_embeddings(strangers, size=size, what="Strangers")
+
+    def work(scope: Scope) -> SelfSearch:
+        known = templates.subjects_with_templates(scope.c, scope.searched)
+        count = templates.count_under(scope.c, scope.searched)
+        probes = _probes(collection, scope, known, max_probes=max_probes, seed=seed, tell=tell)
+        best = _best_others(collection, scope, probes, strangers, rows=count, tell=tell)
+        return SelfSearch(
+            searches=_searches(probes, best, subjects=len(known), templates_=count),
+            templates=count,
+            uploaded=len(strangers),
+            revision=scope.collection.revision,
+            contract_id=collection.contract.id,
+            scoring=collection.scoring,
+        )
+
+    return collection.read(work)
+
+
+def calibrated(
+    search: SelfSearch, *, fpirs: tuple[float, ...] = TARGET_FPIRS
+) -> GalleryCalibration:
+    """What the searches support, and why not the rest. Raises TooLittleDataError: nothing."""
+    strangers = search.searches.nonmated_subjects
+    needed = {fpir: math.ceil(RULE_OF_THREE / fpir - 1e-9) for fpir in fpirs}
+    enrolled = strangers - search.uploaded
+    if strangers < min(needed.values()):
+        raise TooLittleDataError(subjects=enrolled, uploaded=search.uploaded, needed=needed)
+    gallery = gallery_calibration(search.searches, fpirs=fpirs)
+    if not gallery.points:
+        raise TooLittleDataError(
+            subjects=enrolled,
+            uploaded=search.uploaded,
+            needed=needed,
+            reason=gallery.unsupported[0].reason,
+        )
+    return gallery
+
+
+def _probes(
+    collection: OpenCollection,
+    scope: Scope,
+    known: list[int],
+    *,
+    max_probes: int,
+    seed: int,
+    tell: Tell,
+) -> _Probes:
+    rng = np.random.default_rng(seed)
+    # Alone in its gallery nobody can be a stranger to it.
+    chosen = np.array(known if len(known) > 1 else [], dtype=np.int64)
+    if len(chosen) > max_probes:
+        chosen = np.sort(rng.permutation(chosen)[:max_probes])
+    most = min(MAX_ROUNDS, max_probes // max(1, len(chosen)))
+    subject: list[int] = []
+    rows: list[Embeddings] = []
+    own: list[float] = []
+    # Of each chosen subject, where its probes begin and how many they are.
+    spans: list[tuple[int, int]] = []
+    for done, number in enumerate(chosen.tolist()):
+        tell(_READING * done / len(chosen))
+        held = templates.templates_of(scope.c, scope.searched, number)
+        held_MD = np.stack([template.embedding for template in held])
+        order = rng.permutation(len(held))[:most]
+        spans.append((len(subject), len(order)))
+        subject += [number] * len(order)
+        rows += list(held_MD[order])
+        own += [_own(collection, held_MD, place) for place in order]
+    count = max((length for _, length in spans), default=0)
+    rounds = [
+        np.array([start + turn % length for start, length in spans], dtype=np.int64)
+        for turn in range(count)
+    ]
+    return _Probes(
+        subject_P=np.array(subject, dtype=np.int64),
+        embeddings_PD=np.array(rows, dtype=np.float32).reshape(-1, scope.searched.size),
+        own_P=np.array(own, dtype=np.float64),
+        rounds=rounds,
+    )
+
+
+def _own(collection: OpenCollection, held_MD: Embeddings, place: int) -> float:
+    """Similarity of a template to its subject's other ones, as the collection scores a subject."""
+    others = np.delete(held_MD, place, axis=0)
+    if not len(others):
+        return float("nan")
+    if collection.scoring == "mean":
+        others = mean_embedding(others)[None]
+    probe = held_MD[place][None]
+    return float(pairwise_similarity(probe, others, collection.contract.d_max).max())
+
+
+def _best_others(
+    collection: OpenCollection,
+    scope: Scope,
+    probes: _Probes,
+    strangers_SD: Embeddings,
+    *,
+    rows: int,
+    tell: Tell,
+) -> Distances:
+    """Best similarity of each probe among all other subjects, then of each stranger, (P + S,)."""
+    embeddings = np.concatenate([probes.embeddings_PD, strangers_SD]).astype(np.float64)
+    subject = np.concatenate([probes.subject_P, -1 - np.arange(len(strangers_SD))])
+    nearest = np.full(len(embeddings), np.inf)
+    seen = 0
+    for batch in collection.galleries.scoring.all_rows(scope.c, scope.searched):
+        step = max(1, _BLOCK // max(1, len(batch)))
+        for first in range(0, len(embeddings), step):
+            tell(_READING + (1 - _READING) * min(1.0, seen / max(1, rows)))
+            piece = slice(first, first + step)
+            found = _nearest(embeddings[piece], subject[piece], batch)
+            nearest[piece] = np.minimum(nearest[piece], found)
+        seen += len(batch)
+    # Without anybody to be compared with, as without any similarity.
+    nearest[np.isinf(nearest)] = collection.contract.d_max
+    return similarity_from_distance(nearest, collection.contract.d_max).astype(np.float64)
+
+
+def _nearest(probes_PD: Distances, subject_P: Numbers, batch: TemplateBatch) -> Distances:
+    """Distance to the nearest row of another subject, (P,); infinity where there is none."""
+    rows_ND = batch.embeddings.astype(np.float64)
+    squared_PN = np.square(rows_ND).sum(axis=1)[None, :] - 2.0 * (probes_PD @ rows_ND.T)
+    own_PN = subject_P[:, None] == batch.subject_numbers[None, :]
+    squared_PN[own_PN] = np.inf
+    best_P = squared_PN.argmin(axis=1)
+    # Again by differences: the product above loses digits where embeddings are alike.
+    distances = np.sqrt(np.square(rows_ND[best_P] - probes_PD).sum(axis=1))
+    return np.where(own_PN[np.arange(len(best_P)), best_P], np.inf, distances)
+
+
+def _searches(probes: _Probes, best: Distances, *, subjects: int, templates_: int) -> Searches:
+    count = len(probes.subject_P)
+    enrolled_T = np.concatenate([np.zeros(0, dtype=np.int64), *probes.rounds])
+    mated_S = enrolled_T[~np.isnan(probes.own_P[enrolled_T])]
+    uploaded = np.arange(len(best) - count)
+    # A stranger has one photo: it counts once a round, as everybody does.
+    rounds = max(1, len(probes.rounds))
+    own_S = probes.own_P[mated_S]
+    return Searches(
+        gallery_subjects=subjects,
+        enrolled=max(1, templates_ // max(1, subjects)),
+        draws=rounds,
+        mated_subjects=len(np.unique(probes.subject_P[mated_S])),
+        nonmated_subjects=len(np.unique(probes.subject_P)) + len(uploaded),
+        mated_subject_S=probes.subject_P[mated_S],
+        similarity_S=own_S,
+        # Whether somebody else is before it is all that an error rate asks: 1, or 2 for any other.
+        rank_S=np.where(own_S > best[mated_S], 1, 2).astype(np.int64),
+        nonmated_subject_T=np.concatenate(
+            [probes.subject_P[enrolled_T], np.tile(-1 - uploaded, rounds)]
+        ),
+        best_T=np.concatenate([best[enrolled_T], np.tile(best[count:], rounds)]),
+    )

@@ -1,0 +1,166 @@
+"""A collection's calibration on itself: measured, kept with the collection, and read again."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from contract.calibration.intervals import REPLICATES
+from contract.calibration.records import GalleryCalibration
+from contract.errors import ImageError
+from contract.manifest import wrong_fields
+from contract.strict import Strict, Text
+from index.calibrating import calibrated, search_itself
+from index.clock import now
+from index.gallery import Gallery
+from index.records import Embeddings
+from index.scoring import ScoringName
+from service.recognizer import Recognizer, Timing
+
+log = logging.getLogger(__name__)
+
+Count = Annotated[int, Field(ge=0)]
+UnfitReason = Literal["bundle_changed", "quality_policy_changed", "scoring_changed"]
+Tell = Callable[[float], None]
+
+
+class CollectionCalibration(Strict):
+    """What a collection's searches of itself gave, and what it holds for.
+
+    bundle: name and version, for people; contract_id is what counts. quality_policy: id of what
+    photos were asked for. gallery_*: of the collection then. uploaded_strangers: with a usable
+    face, beside the subjects themselves; failures_to_acquire: photos of strangers without one.
+    replicates: of the bootstrap.
+    """
+
+    version: Literal[1]
+    made_at: Text
+    bundle: Text
+    contract_id: Text
+    quality_policy: Text
+    scoring: ScoringName
+    gallery_subjects: Count
+    gallery_templates: Count
+    gallery_revision: Count
+    uploaded_strangers: Count
+    failures_to_acquire: Count
+    replicates: Annotated[int, Field(ge=1)]
+    gallery: GalleryCalibration
+
+    def unfit(
+        self, *, contract_id: str, quality_policy: str, scoring: ScoringName
+    ) -> UnfitReason | None:
+        """Why it says nothing about what is searched now; None where it does."""
+        if self.contract_id != contract_id:
+            return "bundle_changed"
+        if self.quality_policy != quality_policy:
+            return "quality_policy_changed"
+        if self.scoring != scoring:
+            return "scoring_changed"
+        return None
+
+    def supports(self, other: "CollectionCalibration") -> bool:
+        """Whether every target that `other` states a threshold for is stated here, too."""
+        targets = {point.target_fpir for point in self.gallery.points}
+        return targets >= {point.target_fpir for point in other.gallery.points}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strangers:
+    """People who are not enrolled. embeddings: float32 (S, D), one a photo; None is nobody.
+
+    failures_to_acquire: photos in which no face was found, or that could not be read.
+    """
+
+    embeddings: Embeddings | None = None
+    failures_to_acquire: int = 0
+
+
+NOBODY: Final = Strangers()
+
+
+def embed_strangers(recognizer: Recognizer, photos: Iterable[bytes]) -> Strangers:
+    """The largest face of each image file, as an identification takes it."""
+    found: list[Embeddings] = []
+    failures = 0
+    for photo in photos:
+        timing = Timing()
+        try:
+            pixels, faces = recognizer.detect(photo, timing)
+        except ImageError:
+            faces = []
+        if faces:
+            (face,) = recognizer.embed(pixels, faces[:1], timing)
+            found.append(face.embedding)
+        else:
+            failures += 1
+    return Strangers(embeddings=np.stack(found) if found else None, failures_to_acquire=failures)
+
+
+def measure(
+    gallery: Gallery,
+    strangers: Strangers = NOBODY,
+    *,
+    bundle: str,
+    quality_policy: str,
+    tell: Tell = lambda _: None,
+) -> CollectionCalibration:
+    """Search a collection for its own people and for strangers; nothing is stored.
+
+    bundle: name and version. quality_policy: id of the policy. tell: hears the share that is done,
+    and may raise to stop. Raises TooLittleDataError.
+    """
+    search = search_itself(
+        gallery, strangers_SD=strangers.embeddings, tell=lambda done: tell(0.8 * done)
+    )
+    at = now()
+    tell(0.8)
+    return CollectionCalibration(
+        version=1,
+        made_at=at,
+        bundle=bundle,
+        contract_id=search.contract_id,
+        quality_policy=quality_policy,
+        scoring=search.scoring,
+        gallery_subjects=search.searches.gallery_subjects,
+        gallery_templates=search.templates,
+        gallery_revision=search.revision,
+        uploaded_strangers=search.uploaded,
+        failures_to_acquire=strangers.failures_to_acquire,
+        replicates=REPLICATES,
+        gallery=calibrated(search),
+    )
+
+
+def keep(gallery: Gallery, calibration: CollectionCalibration) -> None:
+    """Store a calibration with its collection, in place of the one before.
+
+    Raises ContractMismatchError: the collection was re-embedded meanwhile.
+    """
+    gallery.set_calibration(
+        calibration.model_dump_json(),
+        contract_id=calibration.contract_id,
+        made_at=calibration.made_at,
+    )
+
+
+def stored_calibration(gallery: Gallery) -> CollectionCalibration | None:
+    """The calibration that is kept with a collection, whether it still fits or not.
+
+    None where there is none, and where another release has written it in a way of its own.
+    """
+    stored = gallery.calibration()
+    if stored is None:
+        return None
+    try:
+        return CollectionCalibration.model_validate_json(stored.record)
+    except ValidationError as error:
+        log.warning(
+            "the calibration of %s is none that this release can read; calibrate anew (%s)",
+            gallery.collection_id,
+            wrong_fields(error),
+        )
+        return None

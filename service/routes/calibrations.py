@@ -1,0 +1,108 @@
+"""POST and GET of /v1/collections/{id}/calibrations."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from contract.errors import CollectionNotFoundError
+from service.calibration import (
+    CollectionCalibration,
+    embed_strangers,
+    keep,
+    measure,
+    stored_calibration,
+)
+from service.calibration_answer import CalibrationList, CalibrationOut
+from service.calibration_renewal import KIND
+from service.jobs import JobResult, Progress
+from service.request_error import RequestError
+from service.routes.common import RuntimeDep, bundle_ref, problems, read_upload
+from service.routes.jobs import accepted
+from service.runtime import Runtime
+from service.schemas import JobAnswer
+
+# Of a job's time: to embed a photo takes far longer than to search for it.
+PHOTOS_SHARE = 0.5
+
+router = APIRouter(prefix="/v1/collections/{collection_id}/calibrations", tags=["calibration"])
+
+
+class CalibrationForm(BaseModel):
+    """The multipart form. A field that is not listed is refused, so that no wish is lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    strangers: list[UploadFile] = Field(
+        [], description="photos of people who are not enrolled, one of each, largest face taken"
+    )
+
+
+@router.post(
+    "", status_code=202, response_model=JobAnswer, responses=problems(400, 404, 413, 422, 503)
+)
+async def calibrate(
+    collection_id: str,
+    form: Annotated[CalibrationForm, Form(media_type="multipart/form-data")],
+    runtime: RuntimeDep,
+    request: Request,
+    response: Response,
+) -> JobAnswer:
+    """Measure the collection's error rates on its own templates, in the background.
+
+    Each template is searched for without its subject (a stranger) and without itself (a mate).
+    Photos of further strangers support smaller targets; they are not kept. The job's result is the
+    calibration, which is in use from then on.
+    """
+    _check(runtime, collection_id)
+    limit = runtime.settings.max_strangers_per_calibration
+    if len(form.strangers) > limit:
+        raise RequestError(
+            "strangers", f"Send up to {limit} photos of strangers, not {len(form.strangers)}."
+        )
+    photos = [(await read_upload(upload)).data for upload in form.strangers]
+    job = runtime.jobs.submit(KIND, partial(_work, runtime, photos), alone=True)
+    return accepted(job, request, response)
+
+
+@router.get("", response_model=CalibrationList, responses=problems(404, 422, 503))
+async def list_calibrations(collection_id: str, runtime: RuntimeDep) -> CalibrationList:
+    """The collection's calibration, and whether thresholds come from it."""
+    _check(runtime, collection_id)
+    record = await runtime.workers.run(partial(stored_calibration, runtime.gallery))
+    return CalibrationList(calibrations=[_shown(runtime, record)] if record else [])
+
+
+def _check(runtime: Runtime, collection_id: str) -> None:
+    """Raises CollectionNotFoundError: this service serves one collection."""
+    if collection_id != runtime.gallery.collection_id:
+        raise CollectionNotFoundError(collection_id)
+
+
+def _work(runtime: Runtime, photos: list[bytes], progress: Progress) -> JobResult:
+    def told() -> Iterator[bytes]:
+        for done, photo in enumerate(photos):
+            progress(PHOTOS_SHARE * done / len(photos))
+            yield photo
+
+    strangers = embed_strangers(runtime.recognizer, told())
+    record = measure(
+        runtime.gallery,
+        strangers,
+        bundle=bundle_ref(runtime).id,
+        quality_policy=runtime.quality_policy_id,
+        tell=lambda done: progress(PHOTOS_SHARE + (1 - PHOTOS_SHARE) * done),
+    )
+    keep(runtime.gallery, record)
+    return _shown(runtime, record).model_dump(mode="json")
+
+
+def _shown(runtime: Runtime, record: CollectionCalibration) -> CalibrationOut:
+    unfit = record.unfit(
+        contract_id=runtime.gallery.contract.id,
+        quality_policy=runtime.quality_policy_id,
+        scoring=runtime.gallery.scoring,
+    )
+    return CalibrationOut.of(record, unfit)

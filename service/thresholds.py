@@ -1,0 +1,186 @@
+"""The threshold of this moment: from the request, a calibration and the gallery's present size."""
+
+import threading
+from typing import Final, Literal
+
+from contract.calibration.thresholds import FpirThreshold, fpir_threshold
+from contract.manifest import Manifest
+from index.gallery import Gallery
+from index.tables.collections import StoredCollection
+from service.calibration import CollectionCalibration, stored_calibration
+from service.decision import Evidence, Threshold
+
+OWN: Final = "the collection's own templates, and strangers that were uploaded for it"
+INVESTIGATING: Final = "mode=investigate lists candidates and decides nothing."
+
+
+class Thresholds:
+    """For a target FPIR: by the collection's own calibration, else by the bundle's.
+
+    A bundle without calibration has at most a fixed default threshold, which claims nothing about
+    the gallery. Any thread may call anything.
+    """
+
+    def __init__(
+        self, manifest: Manifest, gallery: Gallery, *, quality_policy_id: str, target_fpir: float
+    ) -> None:
+        """target_fpir: of requests that name none. quality_policy_id: of enrolments now."""
+        self._manifest, self._gallery = manifest, gallery
+        self._quality_policy_id = quality_policy_id
+        self._target_fpir = target_fpir
+        self._lock = threading.Lock()
+        self._own: tuple[int | None, CollectionCalibration | None] = (None, None)
+
+    def threshold(
+        self, *, requested: float | None = None, target_fpir: float | None = None
+    ) -> Threshold:
+        """The caller's own, or the one for `target_fpir`, that of the settings unless given.
+
+        Raises GalleryUnavailableError.
+        """
+        stored = self._gallery.stored()
+        if requested is not None:
+            return Threshold(
+                value=requested, source="request", gallery_subjects=stored.subject_count
+            )
+        uncalibrated = self._manifest.calibration is None and self._own_calibration() is None
+        if uncalibrated and target_fpir is None:
+            return self._fixed(stored)
+        return self._calibrated(stored, self._target_fpir if target_fpir is None else target_fpir)
+
+    def investigating(self) -> Threshold:
+        """None, since candidates only are wanted."""
+        return Threshold(
+            value=None,
+            source="none",
+            gallery_subjects=self._gallery.subject_count,
+            reason="investigating",
+            note=INVESTIGATING,
+        )
+
+    def _fixed(self, stored: StoredCollection) -> Threshold:
+        """That of a bundle without a calibration, if it has one."""
+        default = self._manifest.default_threshold
+        if default is None:
+            return Threshold(
+                value=None,
+                source="none",
+                gallery_subjects=stored.subject_count,
+                reason="no_threshold",
+                note="The bundle has neither calibration nor default threshold: calibrate on the "
+                "collection, or send a threshold.",
+            )
+        return Threshold(
+            value=default.similarity,
+            source="default",
+            gallery_subjects=stored.subject_count,
+            evidence=Evidence(
+                calibration="bundle",
+                data=default.data,
+                gallery_subjects=default.gallery_subjects,
+                strangers=default.searches,
+                fpir=default.fpir,
+            ),
+            note="The bundle has no calibration: this threshold does not follow the gallery's "
+            "size. Calibrate on the collection.",
+        )
+
+    def _calibrated(self, stored: StoredCollection, target_fpir: float) -> Threshold:
+        refusals: list[str] = []
+        own, bundle = self._own_calibration(), self._manifest.calibration
+        if own is not None:
+            found = fpir_threshold(
+                [own.gallery],
+                target_fpir=target_fpir,
+                subjects=self._comparable(stored, own.gallery_templates / own.gallery.subjects),
+            )
+            if isinstance(found, FpirThreshold):
+                return _stated(found, stored, OWN, "collection", made_at=own.made_at)
+            refusals.append(f"The collection's own calibration: {found.reason}")
+        if bundle is None:
+            refusals.append("The bundle has no calibration: calibrate on the collection.")
+        elif self._gallery.scoring != bundle.template_fusion and _has_several(stored):
+            refusals.append(
+                f"The bundle's calibration is of the {bundle.template_fusion} template of a "
+                f"subject, not of their {self._gallery.scoring}: calibrate on the collection."
+            )
+        else:
+            found = fpir_threshold(
+                bundle.galleries,
+                target_fpir=target_fpir,
+                subjects=self._comparable(stored, bundle.images_enrolled),
+            )
+            if isinstance(found, FpirThreshold):
+                note = " ".join(refusals) or None
+                return _stated(found, stored, bundle.data, "bundle", note=note)
+            refusals.append(f"The bundle's calibration: {found.reason}")
+        return Threshold(
+            value=None,
+            source="none",
+            gallery_subjects=stored.subject_count,
+            target_fpir=target_fpir,
+            reason="target_fpir_unsupported",
+            note=" ".join(refusals),
+        )
+
+    def _comparable(self, stored: StoredCollection, templates_each: float) -> float:
+        """Subjects of `templates_each` that give a stranger as many chances as this gallery does.
+
+        Where the best template counts, each template is a chance: on faces five of a subject raise
+        the threshold as 4.3 further subjects with one would (docs/measurements.md).
+        """
+        if self._gallery.scoring == "mean":
+            return stored.subject_count
+        return max(stored.subject_count, stored.template_count / templates_each)
+
+    def _own_calibration(self) -> CollectionCalibration | None:
+        """The collection's own, if it holds for what is searched now."""
+        number = self._gallery.calibration_number()
+        with self._lock:
+            # Read anew only when it is another: by a job here, or by another replica.
+            if self._own[0] != number:
+                self._own = (number, stored_calibration(self._gallery))
+            own = self._own[1]
+        if own is None:
+            return None
+        unfit = own.unfit(
+            contract_id=self._gallery.contract.id,
+            quality_policy=self._quality_policy_id,
+            scoring=self._gallery.scoring,
+        )
+        return None if unfit else own
+
+
+def _has_several(stored: StoredCollection) -> bool:
+    return stored.template_count > stored.subject_count
+
+
+def _stated(
+    found: FpirThreshold,
+    stored: StoredCollection,
+    data: str,
+    calibration: Literal["collection", "bundle"],
+    *,
+    made_at: str | None = None,
+    note: str | None = None,
+) -> Threshold:
+    gallery = found.gallery
+    measured = [p for p in gallery.points if p.target_fpir == found.target_fpir]
+    return Threshold(
+        value=found.value,
+        source="calibrated",
+        gallery_subjects=stored.subject_count,
+        target_fpir=found.target_fpir,
+        basis=found.basis,
+        fpir_upper95=found.fpir_upper95,
+        evidence=Evidence(
+            calibration=calibration,
+            data=data,
+            gallery_subjects=gallery.subjects,
+            strangers=gallery.nonmated_subjects,
+            fpir=measured[0].fpir if measured else None,
+            fnir=measured[0].fnir if measured else None,
+            made_at=made_at,
+        ),
+        note=note,
+    )

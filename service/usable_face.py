@@ -1,0 +1,49 @@
+"""The one face of a photo that an enrolment takes, or every reason why it takes none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from service.quality.measures import Quality, measure
+from service.quality.policy import QualityPolicy, Shortcoming
+from service.quality.unseen import why_unseen
+from service.recognizer import EmbeddedFace, Recognizer, Timing
+
+FacePolicy = Literal["single", "largest"]
+
+
+class UnusableFace(Exception):  # noqa: N818 - a step of the work, not an error of ours
+    """The image shows no face that the policies take; its message has all reasons in words."""
+
+    def __init__(self, shortcomings: Sequence[Shortcoming]) -> None:
+        super().__init__(" ".join(s.detail for s in shortcomings))
+        self.reasons = tuple(s.reason for s in shortcomings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsableFace:
+    """An embedded face that was taken. quality: None where whole images are taken, not faces."""
+
+    embedded: EmbeddedFace
+    quality: Quality | None
+
+
+def usable_face(
+    recognizer: Recognizer, data: bytes, face_policy: FacePolicy, policy: QualityPolicy
+) -> UsableFace:
+    """The face of one image file, embedded and measured. Raises ImageError, or UnusableFace."""
+    timing = Timing()
+    pixels, faces = recognizer.detect(data, timing)
+    if not faces:
+        raise UnusableFace(why_unseen(pixels, recognizer.detector, policy))
+    if len(faces) > 1 and face_policy == "single":
+        several = (
+            f"The photo shows {len(faces)} faces: crop it to one, or send face_policy=largest."
+        )
+        raise UnusableFace([Shortcoming(reason="multiple_faces", detail=several)])
+    (embedded,) = recognizer.embed(pixels, faces[:1], timing)
+    quality = measure(embedded.face, embedded.crop)
+    shortcomings = policy.shortcomings(quality)
+    if shortcomings:
+        raise UnusableFace(shortcomings)
+    return UsableFace(embedded=embedded, quality=quality)
