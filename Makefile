@@ -9,7 +9,8 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 .PHONY: help install serve demo test check format openapi golden \
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
-	proof-strangers proof-lfw proof-open-set proof-health proof-simpsons proof-input proof-serve \
+	proof-strangers proof-lfw proof-open-set proof-fpir proof-health proof-self-calibration \
+	proof-simpsons proof-input proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
@@ -137,8 +138,14 @@ proof-lfw: $(WEIGHTS) ## bar: LFW of both face bundles, beside SFace as publishe
 proof-open-set: $(WEIGHTS) ## bar: 300 people of LFW and strangers, FNIR at FPIR 1 % (after pack-lfw)
 	$(BIN)/python -m benchmarks.lfw_open_set
 
-proof-health: $(WEIGHTS) ## bar: faults planted among 500 subjects, 90 % found (after both packs)
+proof-fpir: $(STAMP) ## bar: strangers called match as often as stated, N = 100 to 1,000 (after both packs)
+	$(BIN)/python -m benchmarks.fpir
+
+proof-health: $(STAMP) ## bar: faults planted among 500 subjects, 90 % found (after both packs)
 	$(BIN)/python -m benchmarks.gallery_health
+
+proof-self-calibration: $(STAMP) ## bar: 200 people's own FNIR in its 95 % (after pack-faces)
+	$(BIN)/python -m benchmarks.self_calibration
 
 proof-simpsons: import-imagenet ## bar: 70 % of unseen characters named at rank 1, 5 enrolled
 	$(BIN)/python -m benchmarks.simpsons

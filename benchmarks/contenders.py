@@ -36,6 +36,7 @@ MADE_BY = {
     "oneglance-simpsons": "make bundle-simpsons",
     "mobilenet-v2-imagenet": "make import-imagenet",
     "lfw": "make pack-lfw",
+    "faces-train": "make pack-faces",
 }
 BATCH = 64
 

@@ -149,9 +149,10 @@ def threshold_line(threshold: Mapping[str, Any]) -> str:
     if evidence is None:
         return f"threshold {threshold['value']}, source: {threshold['source']}, no evidence"
     return (
-        f"threshold {threshold['value']:.4f}, source: {threshold['source']} of the bundle; there "
-        f"{evidence['fpir']:.2%} of {evidence['searches']} searches by strangers were accepted "
-        f"among {evidence['gallery_subjects']} subjects ({evidence['data']})"
+        f"threshold {threshold['value']:.4f}, source: {threshold['source']}, {threshold['basis']} "
+        f"for FPIR {threshold['target_fpir']:.1%} (95 %: at most {threshold['fpir_upper95']:.2%}), "
+        f"from {evidence['strangers']:,} strangers among {evidence['gallery_subjects']} subjects "
+        f"({evidence['data']})"
     )
 
 

@@ -152,8 +152,8 @@ class GalleryTooLargeError(GalleryError):
     def __init__(self, *, templates: int, most: int) -> None:
         super().__init__(
             f"The collection has {templates} templates, and a health report, which compares each "
-            f"with all others, takes {most} at most: allow more by --max-health-report-templates, and "
-            "expect four times the time for twice as many."
+            f"with all others, takes {most} at most: allow more by --max-health-report-templates, "
+            "and expect four times the time for twice as many."
         )
         self.templates, self.most = templates, most
 

@@ -21,17 +21,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from contract.calibration.intervals import RULE_OF_THREE
+from contract.calibration.intervals import RULE_OF_THREE, upper_bound
 from contract.calibration.operating_points import TARGET_FPIRS, gallery_calibration
-from contract.calibration.records import GalleryCalibration
+from contract.calibration.records import GalleryCalibration, OperatingPoint
 from contract.calibration.searches import Searches
 from contract.errors import TooLittleDataError
 from contract.similarity import pairwise_similarity, similarity_from_distance
 from index.checks import check_embeddings
 from index.open_collection import OpenCollection
 from index.records import Embeddings, Numbers, TemplateBatch
-from index.scoring import ScoringName, mean_embedding
-from index.tables import templates
+from index.scoring import Scoring, ScoringName, mean_embedding
+from index.tables import collections, templates
 from index.writes.scope import Scope
 
 Distances = npt.NDArray[np.float64]
@@ -62,6 +62,16 @@ class SelfSearch:
     scoring: ScoringName
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where the searches take place, how a subject is scored, and who hears of it."""
+
+    scope: Scope
+    scoring: Scoring
+    d_max: float
+    tell: Tell
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Probes:
     """Templates to search for. own_P: similarity to the own subject without the template itself,
@@ -87,21 +97,25 @@ def search_itself(
     `max_probes` subjects some are drawn as probes; strangers come on top. tell: hears the share
     that is done, and may raise to stop. Raises ValueError.
     """
-    size = collection.contract.size
-    strangers = np.zeros((0, size), dtype=np.float32) if strangers_SD is None else strangers_SD
-    strangers = check_embeddings(strangers, size=size, what="Strangers")
 
     def work(scope: Scope) -> SelfSearch:
+        # As it is inside the transaction: a re-embedding may have switched it just before.
+        contract = collections.get_contract(scope.c, scope.searched.contract)
+        empty = np.zeros((0, contract.size), dtype=np.float32)
+        strangers = check_embeddings(
+            empty if strangers_SD is None else strangers_SD, size=contract.size, what="Strangers"
+        )
         known = templates.subjects_with_templates(scope.c, scope.searched)
         count = templates.count_under(scope.c, scope.searched)
-        probes = _probes(collection, scope, known, max_probes=max_probes, seed=seed, tell=tell)
-        best = _best_others(collection, scope, probes, strangers, rows=count, tell=tell)
+        plan = _Plan(scope, collection.galleries.scoring, contract.d_max, tell)
+        probes = _probes(plan, known, max_probes=max_probes, seed=seed)
+        best = _best_others(plan, probes, strangers, templates_=count)
         return SelfSearch(
             searches=_searches(probes, best, subjects=len(known), templates_=count),
             templates=count,
             uploaded=len(strangers),
             revision=scope.collection.revision,
-            contract_id=collection.contract.id,
+            contract_id=contract.id,
             scoring=collection.scoring,
         )
 
@@ -125,18 +139,21 @@ def calibrated(
             needed=needed,
             reason=gallery.unsupported[0].reason,
         )
-    return gallery
+    points = [_with_room(point, gallery.mated_subjects) for point in gallery.points]
+    return gallery.model_copy(update={"points": points})
 
 
-def _probes(
-    collection: OpenCollection,
-    scope: Scope,
-    known: list[int],
-    *,
-    max_probes: int,
-    seed: int,
-    tell: Tell,
-) -> _Probes:
+def _with_room(point: OperatingPoint, subjects: int) -> OperatingPoint:
+    """The bootstrap knows only misses that it saw: without any it would be sure that there are
+    none. No miss of so many subjects bounds FNIR at 3 / subjects (95 %), so nothing below that is
+    claimed."""
+    if point.fnir is None:
+        return point
+    high = max(point.fnir.high95, upper_bound(0, subjects))
+    return point.model_copy(update={"fnir": point.fnir.model_copy(update={"high95": high})})
+
+
+def _probes(plan: _Plan, known: list[int], *, max_probes: int, seed: int) -> _Probes:
     rng = np.random.default_rng(seed)
     # Alone in its gallery nobody can be a stranger to it.
     chosen = np.array(known if len(known) > 1 else [], dtype=np.int64)
@@ -149,14 +166,14 @@ def _probes(
     # Of each chosen subject, where its probes begin and how many they are.
     spans: list[tuple[int, int]] = []
     for done, number in enumerate(chosen.tolist()):
-        tell(_READING * done / len(chosen))
-        held = templates.templates_of(scope.c, scope.searched, number)
+        plan.tell(_READING * done / len(chosen))
+        held = templates.templates_of(plan.scope.c, plan.scope.searched, number)
         held_MD = np.stack([template.embedding for template in held])
         order = rng.permutation(len(held))[:most]
         spans.append((len(subject), len(order)))
         subject += [number] * len(order)
         rows += list(held_MD[order])
-        own += [_own(collection, held_MD, place) for place in order]
+        own += [_own(plan, held_MD, place) for place in order]
     count = max((length for _, length in spans), default=0)
     rounds = [
         np.array([start + turn % length for start, length in spans], dtype=np.int64)
@@ -164,48 +181,42 @@ def _probes(
     ]
     return _Probes(
         subject_P=np.array(subject, dtype=np.int64),
-        embeddings_PD=np.array(rows, dtype=np.float32).reshape(-1, scope.searched.size),
+        embeddings_PD=np.array(rows, dtype=np.float32).reshape(-1, plan.scope.searched.size),
         own_P=np.array(own, dtype=np.float64),
         rounds=rounds,
     )
 
 
-def _own(collection: OpenCollection, held_MD: Embeddings, place: int) -> float:
+def _own(plan: _Plan, held_MD: Embeddings, place: int) -> float:
     """Similarity of a template to its subject's other ones, as the collection scores a subject."""
     others = np.delete(held_MD, place, axis=0)
     if not len(others):
         return float("nan")
-    if collection.scoring == "mean":
+    if plan.scoring.name == "mean":
         others = mean_embedding(others)[None]
     probe = held_MD[place][None]
-    return float(pairwise_similarity(probe, others, collection.contract.d_max).max())
+    return float(pairwise_similarity(probe, others, plan.d_max).max())
 
 
 def _best_others(
-    collection: OpenCollection,
-    scope: Scope,
-    probes: _Probes,
-    strangers_SD: Embeddings,
-    *,
-    rows: int,
-    tell: Tell,
+    plan: _Plan, probes: _Probes, strangers_SD: Embeddings, *, templates_: int
 ) -> Distances:
     """Best similarity of each probe among all other subjects, then of each stranger, (P + S,)."""
     embeddings = np.concatenate([probes.embeddings_PD, strangers_SD]).astype(np.float64)
     subject = np.concatenate([probes.subject_P, -1 - np.arange(len(strangers_SD))])
     nearest = np.full(len(embeddings), np.inf)
     seen = 0
-    for batch in collection.galleries.scoring.all_rows(scope.c, scope.searched):
+    for batch in plan.scoring.all_rows(plan.scope.c, plan.scope.searched):
         step = max(1, _BLOCK // max(1, len(batch)))
         for first in range(0, len(embeddings), step):
-            tell(_READING + (1 - _READING) * min(1.0, seen / max(1, rows)))
+            plan.tell(_READING + (1 - _READING) * min(1.0, seen / max(1, templates_)))
             piece = slice(first, first + step)
             found = _nearest(embeddings[piece], subject[piece], batch)
             nearest[piece] = np.minimum(nearest[piece], found)
         seen += len(batch)
     # Without anybody to be compared with, as without any similarity.
-    nearest[np.isinf(nearest)] = collection.contract.d_max
-    return similarity_from_distance(nearest, collection.contract.d_max).astype(np.float64)
+    nearest[np.isinf(nearest)] = plan.d_max
+    return similarity_from_distance(nearest, plan.d_max).astype(np.float64)
 
 
 def _nearest(probes_PD: Distances, subject_P: Numbers, batch: TemplateBatch) -> Distances:

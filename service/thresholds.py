@@ -13,6 +13,9 @@ from service.decision import Evidence, Threshold
 OWN: Final = "the collection's own templates, and strangers that were uploaded for it"
 INVESTIGATING: Final = "mode=investigate lists candidates and decides nothing."
 
+# Thresholds remembered: for the targets that are in use, at one size of the gallery.
+KEPT: Final = 64
+
 
 class Thresholds:
     """For a target FPIR: by the collection's own calibration, else by the bundle's.
@@ -30,6 +33,8 @@ class Thresholds:
         self._target_fpir = target_fpir
         self._lock = threading.Lock()
         self._own: tuple[int | None, CollectionCalibration | None] = (None, None)
+        # A millisecond each to compute, and most requests ask what the one before asked.
+        self._computed: dict[tuple[float | int | None, ...], Threshold] = {}
 
     def threshold(
         self, *, requested: float | None = None, target_fpir: float | None = None
@@ -38,15 +43,22 @@ class Thresholds:
 
         Raises GalleryUnavailableError.
         """
-        stored = self._gallery.stored()
+        stored, (number, own) = self._gallery.stored(), self._own_calibration()
         if requested is not None:
             return Threshold(
                 value=requested, source="request", gallery_subjects=stored.subject_count
             )
-        uncalibrated = self._manifest.calibration is None and self._own_calibration() is None
-        if uncalibrated and target_fpir is None:
+        if target_fpir is None and own is None and self._manifest.calibration is None:
             return self._fixed(stored)
-        return self._calibrated(stored, self._target_fpir if target_fpir is None else target_fpir)
+        target = self._target_fpir if target_fpir is None else target_fpir
+        key = (number, stored.subject_count, stored.template_count, target)
+        found = self._computed.get(key)
+        if found is None:
+            found = self._calibrated(stored, own, target)
+            if len(self._computed) >= KEPT:
+                self._computed.clear()
+            self._computed[key] = found
+        return found
 
     def investigating(self) -> Threshold:
         """None, since candidates only are wanted."""
@@ -85,9 +97,11 @@ class Thresholds:
             "size. Calibrate on the collection.",
         )
 
-    def _calibrated(self, stored: StoredCollection, target_fpir: float) -> Threshold:
+    def _calibrated(
+        self, stored: StoredCollection, own: CollectionCalibration | None, target_fpir: float
+    ) -> Threshold:
         refusals: list[str] = []
-        own, bundle = self._own_calibration(), self._manifest.calibration
+        bundle = self._manifest.calibration
         if own is not None:
             found = fpir_threshold(
                 [own.gallery],
@@ -133,22 +147,22 @@ class Thresholds:
             return stored.subject_count
         return max(stored.subject_count, stored.template_count / templates_each)
 
-    def _own_calibration(self) -> CollectionCalibration | None:
-        """The collection's own, if it holds for what is searched now."""
+    def _own_calibration(self) -> tuple[int | None, CollectionCalibration | None]:
+        """The collection's own and its number, if it holds for what is searched now."""
         number = self._gallery.calibration_number()
         with self._lock:
             # Read anew only when it is another: by a job here, or by another replica.
             if self._own[0] != number:
                 self._own = (number, stored_calibration(self._gallery))
-            own = self._own[1]
+            number, own = self._own
         if own is None:
-            return None
+            return None, None
         unfit = own.unfit(
             contract_id=self._gallery.contract.id,
             quality_policy=self._quality_policy_id,
             scoring=self._gallery.scoring,
         )
-        return None if unfit else own
+        return (None, None) if unfit else (number, own)
 
 
 def _has_several(stored: StoredCollection) -> bool:

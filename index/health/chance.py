@@ -17,7 +17,8 @@ from contract.similarity import Float
 
 _FAR: Final = 1e-3  # The tail is fitted to the shares of pairs from 10 times this one to it.
 _DECADE: Final = 10.0
-_LEAST_SLOPE: Final = 1e-9  # Of similarities that are all the same.
+_FARTHEST: Final = 0.05  # So that half of the pairs are no tail, of however few subjects.
+_LEAST_RISE: Final = 1e-9  # Of similarities that are all the same.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +40,10 @@ class Chance:
         one duplicate for every ten subjects does not pass for chance; but never fewer than one in
         a thousand pairs.
         """
-        far = max(_FAR, 1 / (2 * (subjects - 1)))
+        far = min(max(_FAR, 1 / (2 * (subjects - 1))), _FARTHEST)
         near = _DECADE * far
         start, end = np.quantile(similarities, [1 - near, 1 - far])
-        rate = log(_DECADE) / max(float(end - start), _LEAST_SLOPE)
+        rate = log(_DECADE) / max(float(end - start), _LEAST_RISE)
         return cls(start=float(start), near=near, rate=rate)
 
     def of(self, similarities: Float) -> Float:

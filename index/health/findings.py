@@ -23,9 +23,9 @@ Flags = npt.NDArray[np.bool_]
 
 # Share of the findings of a kind that chance may have made.
 FALSE_SHARE: Final = 0.02
-# A template is unlike its siblings if this share of strangers are as near to them as it is: nine
-# of ten strangers are so far away.
-UNLIKE: Final = 0.1
+# A template is unlike its siblings if this share of strangers are as near to them as it is: all but
+# this share of strangers are so far away. From 0.05 to 0.1, what is missed more is less often false.
+UNLIKE: Final = 0.07
 # Of templates that are unlike their siblings, so many may be named after the wrong subject.
 _FALSE_NAMES: Final = 0.1
 # What is left of a duplicate without its best templates must be as like as one pair in a hundred.
@@ -109,7 +109,7 @@ def _mislabelled(all_of: Enrolled, like: Likeness, twins: set[tuple[int, int]]) 
 
 def _unlike(like: Likeness) -> Flags:
     """Templates that are no nearer to their siblings than strangers may be."""
-    return np.asarray(np.nan_to_num(like.strangers_nearer, nan=0.0) >= UNLIKE)
+    return np.asarray(np.nan_to_num(like.strangers_nearer, nan=0.0) >= UNLIKE, dtype=np.bool_)
 
 
 def _named(like: Likeness) -> Flags:

@@ -29,10 +29,10 @@ class Likeness:
     """own: similarity of each template to the mean of its siblings, NaN without one, float64 (N,).
 
     strangers_nearer: share of the other subjects' templates that are at least as similar to its
-    siblings as it is, NaN without one, (N,); of two templates of a subject, the mean of both. nearest: the most similar other subject, int64 (N,);
-    near: similarity to its mean, (N,). twin, twin_near: the same of each subject's mean, (S,).
-    means: of the subjects, float32 (S, D). by_template, by_subject: what chance does to `near` and
-    `twin_near`, of one pair.
+    siblings as it is, NaN without one, (N,); of two templates of a subject, the mean of both.
+    nearest: the most similar other subject, int64 (N,); near: similarity to its mean, (N,).
+    twin, twin_near: the same of each subject's mean, (S,). means: of the subjects, float32 (S, D).
+    by_template, by_subject: what chance does to `near` and `twin_near`, of one pair.
     """
 
     own: Float
@@ -152,9 +152,9 @@ def _among_siblings(
 def _even_of_two(nearer: Float, all_of: Enrolled) -> Float:
     """Of subjects with two templates, the mean for both: they are as unlike as each other."""
     places = np.flatnonzero(all_of.counts[all_of.owners] == 2)
-    places = places[np.argsort(all_of.owners[places], kind="stable")].reshape(-1, 2)
+    pairs = places[np.argsort(all_of.owners[places], kind="stable")].reshape(-1, 2)
     even = nearer.copy()
-    even[places] = nearer[places].mean(axis=1, keepdims=True)
+    even[pairs] = nearer[pairs].mean(axis=1, keepdims=True)
     return even
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.errors import CollectionNotFoundError
 from service.calibration import (
     CollectionCalibration,
     embed_strangers,
@@ -19,7 +18,7 @@ from service.calibration_answer import CalibrationList, CalibrationOut
 from service.calibration_renewal import KIND
 from service.jobs import JobResult, Progress
 from service.request_error import RequestError
-from service.routes.common import RuntimeDep, bundle_ref, problems, read_upload
+from service.routes.common import RuntimeDep, bundle_ref, check_collection, problems, read_upload
 from service.routes.jobs import accepted
 from service.runtime import Runtime
 from service.schemas import JobAnswer
@@ -56,7 +55,7 @@ async def calibrate(
     Photos of further strangers support smaller targets; they are not kept. The job's result is the
     calibration, which is in use from then on.
     """
-    _check(runtime, collection_id)
+    check_collection(runtime, collection_id)
     limit = runtime.settings.max_strangers_per_calibration
     if len(form.strangers) > limit:
         raise RequestError(
@@ -70,15 +69,9 @@ async def calibrate(
 @router.get("", response_model=CalibrationList, responses=problems(404, 422, 503))
 async def list_calibrations(collection_id: str, runtime: RuntimeDep) -> CalibrationList:
     """The collection's calibration, and whether thresholds come from it."""
-    _check(runtime, collection_id)
+    check_collection(runtime, collection_id)
     record = await runtime.workers.run(partial(stored_calibration, runtime.gallery))
     return CalibrationList(calibrations=[_shown(runtime, record)] if record else [])
-
-
-def _check(runtime: Runtime, collection_id: str) -> None:
-    """Raises CollectionNotFoundError: this service serves one collection."""
-    if collection_id != runtime.gallery.collection_id:
-        raise CollectionNotFoundError(collection_id)
 
 
 def _work(runtime: Runtime, photos: list[bytes], progress: Progress) -> JobResult:

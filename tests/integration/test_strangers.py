@@ -20,7 +20,7 @@ def test_strangers_are_unknown_and_enrolled_people_are_named(
     assert outcome.photos == 3 * ENROLLED + STRANGERS
     assert outcome.strangers_matched + outcome.strangers_unknown == STRANGERS
     assert outcome.named_rightly + outcome.named_wrongly + outcome.enrolled_unknown == ENROLLED
-    assert outcome.threshold["source"] == "default"
+    assert outcome.threshold["source"] == "calibrated"
     assert outcome.threshold["gallery_subjects"] == ENROLLED - outcome.without_template
     assert outcome.named_rightly > outcome.named_wrongly, "Knows nobody: refusing all is no art."
     assert passed(outcome), report(outcome)[-1]

@@ -296,3 +296,13 @@ def test_a_gallery_of_one_person_under_many_names_is_refused(open_gallery: Galle
     enrolled(gallery, {f"s{n}": row for n in range(30)})
     with pytest.raises(TooLittleDataError, match="similarity 1"):
         calibrated(search_itself(gallery))
+
+
+def test_no_miss_claims_no_more_than_so_many_people_can_show(open_gallery: GalleryOpener) -> None:
+    gallery = open_gallery(CONTRACT)
+    enrolled(gallery, people(14, [2] * 40, spread=0.01))
+    (point,) = calibrated(search_itself(gallery)).points
+    assert point.fnir is not None
+    assert (point.fnir.value, point.fnir.low95) == (0, 0)
+    # (1 - p) ** 40 = 5 %: the rule of three.
+    assert point.fnir.high95 == pytest.approx(1 - 0.05 ** (1 / 40))

@@ -54,6 +54,10 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "max_images_per_request": "14",
         "worker_threads": "3",
         "max_queued_requests": "0",
+        "max_queued_jobs": "4",
+        "max_remembered_jobs": "5",
+        "max_strangers_per_calibration": "6",
+        "calibration_renewal_check_s": "7",
     }
     assert values.keys() == Settings.model_fields.keys()
     for name, value in values.items():

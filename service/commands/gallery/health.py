@@ -93,6 +93,6 @@ def _in_words(report: HealthReport, where: str) -> Iterator[str]:
         )
         yield (
             f"  {those} of {outlying.subject_id}: similarity {outlying.own_similarity:.3f} to the "
-            f"others, {outlying.strangers_nearer:.0%} of strangers are as near; {rather}: oneglance "
-            f"gallery delete-template{where} TEMPLATE_ID, and enrol a better photo"
+            f"others, {outlying.strangers_nearer:.0%} of strangers are as near; {rather}: "
+            f"oneglance gallery delete-template{where} TEMPLATE_ID, and enrol a better photo"
         )
