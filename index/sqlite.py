@@ -26,6 +26,8 @@ from index.sqlite_errors import damaged, opening_errors, storage_errors
 from index.sqlite_scrubbing import scrubbing_vfs
 
 _BUSY_TIMEOUT_MS: Final = 2_000
+# A search reads for some milliseconds; who reads for longer is not waited for.
+_ERASURE_WAIT_MS: Final = 100
 _STREAM_ROWS: Final = 4_096
 # 8 KiB: three templates of 512 numbers a page; in the usual 4 KiB one, and half of it empty.
 _PAGE_BYTES: Final = 8_192
@@ -195,7 +197,8 @@ class SqliteDatabase:
                 connection.execute("ROLLBACK")
             raise
         if self._unerased:
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            # Whoever reads for long (a calibration, an export) would hold up every write.
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_ms=0)
         elif self._log_pages >= self.checkpoint_pages:
             self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
 
@@ -206,7 +209,7 @@ class SqliteDatabase:
         tries again, or the next opening.
         """
         self._unerased = True
-        self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_ms=_ERASURE_WAIT_MS)
 
     def verify(self) -> None:
         """See Database."""
@@ -236,15 +239,18 @@ class SqliteDatabase:
         self._log_pages = pages
         return apsw.SQLITE_OK
 
-    def _checkpoint(self, mode: int) -> None:
+    def _checkpoint(self, mode: int, *, wait_ms: int = _BUSY_TIMEOUT_MS) -> None:
+        raw = self._open_writer().raw
+        raw.set_busy_timeout(wait_ms)
         try:
             with storage_errors(self.path):
-                raw = self._open_writer().raw
                 # Busy is answered as an error by apsw, or as a log that is not empty.
                 left, _ = raw.wal_checkpoint(mode=mode)
         except GalleryUnavailableError:
             # The write itself is durable: it must not be told as failed. Tried again later.
             return
+        finally:
+            raw.set_busy_timeout(_BUSY_TIMEOUT_MS)
         if mode == apsw.SQLITE_CHECKPOINT_TRUNCATE:
             self._unerased = left != 0
 
