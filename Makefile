@@ -147,6 +147,9 @@ proof-health: $(STAMP) ## bar: faults planted among 500 subjects, 90 % found (af
 proof-self-calibration: $(STAMP) ## bar: 200 people's own FNIR in its 95 % (after pack-faces)
 	$(BIN)/python -m benchmarks.self_calibration
 
+proof-quality: $(STAMP) ## bar: spoilt photos of LFW are refused for the right reason, 90 % each
+	$(BIN)/python -m benchmarks.quality
+
 proof-simpsons: import-imagenet ## bar: 70 % of unseen characters named at rank 1, 5 enrolled
 	$(BIN)/python -m benchmarks.simpsons
 

@@ -94,7 +94,10 @@ def _framed(small: Pixels, size: tuple[int, int], rng: Rng) -> Pixels:
     coarse = rng.integers(40, 200, (4, 4, 3)).astype(np.uint8)
     wall = Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
     framed = np.array(wall)
-    top, left = (int(rng.integers(0, whole - part + 1)) for whole, part in zip(size, small.shape[:2], strict=True))
+    top, left = (
+        int(rng.integers(0, whole - part + 1))
+        for whole, part in zip(size, small.shape[:2], strict=True)
+    )
     framed[top : top + small.shape[0], left : left + small.shape[1]] = small
     return framed
 
@@ -121,7 +124,7 @@ def covered(part: str) -> Spoil:
         inside = 1 - (np.abs((crop - middle) / half) ** 6).sum(axis=-1) ** (1 / 6)
         alpha = np.clip(inside * half.min() / 2 + 0.5, 0, 1)[..., None]
         mixed = photo * (1 - alpha) + _cloth(crop, part, rng) * alpha
-        return mixed.round().astype(np.uint8)
+        return np.asarray(mixed.round(), dtype=np.uint8)
 
     return spoil
 

@@ -54,8 +54,7 @@ def turned_head(
 
 def _surface() -> Float:
     """Points from the middle of the head, (N, 3): x to the right, y down, z to the front."""
-    points = _head_points()
-    return points - np.array([*CENTRE, 0.0])
+    return np.asarray(_head_points() - np.array([*CENTRE, 0.0]))
 
 
 def _head_points() -> Float:

@@ -109,9 +109,9 @@ def search_itself(
         count = templates.count_under(scope.c, scope.searched)
         plan = _Plan(scope, collection.galleries.scoring, contract.d_max, tell)
         probes = _probes(plan, known, max_probes=max_probes, seed=seed)
-        best = _best_others(plan, probes, strangers, templates_=count)
+        best = _best_others(plan, probes, strangers, gallery_templates=count)
         return SelfSearch(
-            searches=_searches(probes, best, subjects=len(known), templates_=count),
+            searches=_searches(probes, best, subjects=len(known), gallery_templates=count),
             templates=count,
             uploaded=len(strangers),
             revision=scope.collection.revision,
@@ -199,7 +199,7 @@ def _own(plan: _Plan, held_MD: Embeddings, place: int) -> float:
 
 
 def _best_others(
-    plan: _Plan, probes: _Probes, strangers_SD: Embeddings, *, templates_: int
+    plan: _Plan, probes: _Probes, strangers_SD: Embeddings, *, gallery_templates: int
 ) -> Distances:
     """Best similarity of each probe among all other subjects, then of each stranger, (P + S,)."""
     embeddings = np.concatenate([probes.embeddings_PD, strangers_SD]).astype(np.float64)
@@ -209,7 +209,7 @@ def _best_others(
     for batch in plan.scoring.all_rows(plan.scope.c, plan.scope.searched):
         step = max(1, _BLOCK // max(1, len(batch)))
         for first in range(0, len(embeddings), step):
-            plan.tell(_READING + (1 - _READING) * min(1.0, seen / max(1, templates_)))
+            plan.tell(_READING + (1 - _READING) * min(1.0, seen / max(1, gallery_templates)))
             piece = slice(first, first + step)
             found = _nearest(embeddings[piece], subject[piece], batch)
             nearest[piece] = np.minimum(nearest[piece], found)
@@ -231,7 +231,9 @@ def _nearest(probes_PD: Distances, subject_P: Numbers, batch: TemplateBatch) -> 
     return np.where(own_PN[np.arange(len(best_P)), best_P], np.inf, distances)
 
 
-def _searches(probes: _Probes, best: Distances, *, subjects: int, templates_: int) -> Searches:
+def _searches(
+    probes: _Probes, best: Distances, *, subjects: int, gallery_templates: int
+) -> Searches:
     count = len(probes.subject_P)
     enrolled_T = np.concatenate([np.zeros(0, dtype=np.int64), *probes.rounds])
     mated_S = enrolled_T[~np.isnan(probes.own_P[enrolled_T])]
@@ -241,7 +243,7 @@ def _searches(probes: _Probes, best: Distances, *, subjects: int, templates_: in
     own_S = probes.own_P[mated_S]
     return Searches(
         gallery_subjects=subjects,
-        enrolled=max(1, templates_ // max(1, subjects)),
+        enrolled=max(1, gallery_templates // max(1, subjects)),
         draws=rounds,
         mated_subjects=len(np.unique(probes.subject_P[mated_S])),
         nonmated_subjects=len(np.unique(probes.subject_P)) + len(uploaded),

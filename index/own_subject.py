@@ -53,7 +53,7 @@ def similarity_to_own(
     These are the stored templates and the other new photos; None where there is neither. Exact,
     and scored as the gallery's searches score a subject: by its best template, or by their mean.
     """
-    best, d_max = gallery.galleries.scoring.name == "best", gallery.contract.d_max
+    best, d_max = gallery.scoring == "best", gallery.contract.d_max
     found: list[float | None] = []
     for i, photo in enumerate(photos_BD):
         others = np.delete(photos_BD, i, axis=0)

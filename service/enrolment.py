@@ -11,7 +11,7 @@ from index.gallery import Gallery
 from index.own_subject import OwnSubject, find_own
 from index.records import Embeddings, Enrollment
 from service.decision import Threshold
-from service.duplicates import Duplicate, possible_duplicates
+from service.duplicates import Duplicates, possible_duplicates
 from service.nearer_to_other import Stray, strays
 from service.quality.policy import QualityPolicy
 from service.recognizer import Recognizer
@@ -86,7 +86,7 @@ class Enrolled:
     enrollment: Enrollment
     accepted: tuple[Accepted, ...]
     rejected: tuple[Rejection, ...]
-    duplicates: tuple[Duplicate, ...]
+    duplicates: Duplicates
 
 
 def enroll(
@@ -101,8 +101,9 @@ def enroll(
     What is asked of other subjects is asked before that transaction: of two enrolments at the same
     moment neither may see the other.
     Raises NoUsableFaceError when nothing can be used, PossibleDuplicateError where that was not
-    wanted (nothing is stored then), an ImageError when the only image cannot be read, RequestError
-    when the subject cannot be called so, and the GalleryErrors of Gallery.enroll.
+    wanted, an ImageError when the only image cannot be read, RequestError when the subject cannot
+    be called so or duplicates cannot be told but were to be rejected, and the GalleryErrors of
+    Gallery.enroll. Nothing is stored then.
     """
     accepted, rejected = _look_at(recognizer, uploads, terms)
     own = find_own(gallery, subject_id=wish.subject_id, external_id=wish.external_id)
@@ -181,13 +182,20 @@ def _in_words(stray: Stray) -> str:
 
 def _duplicates(
     gallery: Gallery, own: OwnSubject | None, embeddings: Embeddings, terms: Terms
-) -> tuple[Duplicate, ...]:
+) -> Duplicates:
     if terms.duplicate_check == "off":
-        return ()
-    found = possible_duplicates(gallery, own, embeddings, terms.find_threshold().value)
-    if found and terms.duplicate_check == "reject":
-        raise PossibleDuplicateError([(d.subject_id, d.similarity) for d in found])
-    return found
+        return Duplicates()
+    duplicates = possible_duplicates(gallery, own, embeddings, terms.find_threshold)
+    if terms.duplicate_check == "reject":
+        if duplicates.unknown is not None:
+            raise RequestError(
+                "duplicate_check",
+                f"Nobody can be told to be enrolled already: {duplicates.unknown} Or send "
+                "duplicate_check=warn to enrol nevertheless.",
+            )
+        if duplicates.found:
+            raise PossibleDuplicateError([(d.subject_id, d.similarity) for d in duplicates.found])
+    return duplicates
 
 
 def _embeddings(accepted: Sequence[Accepted]) -> Embeddings:

@@ -62,6 +62,9 @@ class QualityOut(Model):
     score: Annotated[float, Field(ge=0, le=1, description="as good as the worst of the rest")]
     sharpness: Annotated[float, Field(ge=0, le=1)]
     brightness: Annotated[float, Field(ge=0, le=1, description="mean of the face")]
+    covered: Annotated[
+        float, Field(ge=0, le=1, description="how far parts of the face differ in colour")
+    ]
     face_px: float = Field(description="shorter side of the box in pixels of the photo")
     yaw: float = Field(description="positive looks to the right of the photo")
     pitch: float = Field(description="positive looks up")
@@ -76,6 +79,7 @@ class QualityOut(Model):
             score=round(quality.score, 3),
             sharpness=round(quality.sharpness, 3),
             brightness=round(quality.brightness, 3),
+            covered=round(quality.covered, 3),
             face_px=round(quality.face_px, 1),
             yaw=round(quality.yaw, 1),
             pitch=round(quality.pitch, 1),
@@ -146,6 +150,7 @@ RejectReason = Literal[
     "low_sharpness",
     "low_brightness",
     "extreme_pose",
+    "face_covered",
     "low_detection_score",
     "nearer_to_other_subject",
     "not_an_image",
@@ -165,9 +170,10 @@ class RejectedImage(Model):
 class EnrollWarning(Model):
     """What an enrolment did, and somebody should look at."""
 
-    code: Literal["possible_duplicate"]
-    subject_id: str = Field(description="another subject that looks as the photos do")
-    similarity: Similarity
+    code: Literal["possible_duplicate", "duplicates_not_checked"]
+    subject_id: str | None = Field(description="another subject that looks as the photos do")
+    similarity: Similarity | None = Field(description="of that subject to the nearest photo")
+    detail: str = Field(description="what was seen in words, with what to do")
 
 
 class EnrollAnswer(Model):

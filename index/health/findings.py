@@ -23,8 +23,8 @@ Flags = npt.NDArray[np.bool_]
 
 # Share of the findings of a kind that chance may have made.
 FALSE_SHARE: Final = 0.02
-# A template is unlike its siblings if this share of strangers are as near to them as it is: all but
-# this share of strangers are so far away. From 0.05 to 0.1, what is missed more is less often false.
+# A template is unlike its siblings where this share of strangers, or more, are as near to them: all
+# other strangers are found so. More of 0.05 are found than of 0.1, and as many more falsely.
 UNLIKE: Final = 0.07
 # Of templates that are unlike their siblings, so many may be named after the wrong subject.
 _FALSE_NAMES: Final = 0.1
@@ -102,7 +102,7 @@ def _mislabelled(all_of: Enrolled, like: Likeness, twins: set[tuple[int, int]]) 
         mine, theirs = int(all_of.owners[place]), int(like.nearest[place])
         # The other's templates look like this subject because of this one.
         explained.add((theirs, mine))
-        if (mine, theirs) not in twins | explained:
+        if (mine, theirs) not in explained:
             found.append(place)
     return found
 

@@ -3,7 +3,7 @@
 Colours are logarithms, so that light and the tone of a skin only shift them: red and blue against
 green, and luma at WEIGHT, since shadows lie on every face. The colour that most of the face is
 near is taken for its skin. What covers without another colour, a hand, is not told.
-Shapes: N places of the face.
+Shapes: N places of the face, M every other one of them.
 """
 
 from typing import Final
@@ -18,15 +18,15 @@ WEIGHT: Final = 0.4
 # So near are the colours of one skin to each other.
 NEAR: Final = 0.2
 # Mean noise of a dark pixel, so that the logarithm of next to nothing stays small.
-_FLOOR: Final = 10.0
+FLOOR: Final = 10.0
 # Lips, brows, eyes and nostrils take up less of a face than that share.
-_SHARE: Final = 0.3
+SHARE: Final = 0.3
 _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def _places() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows and columns of every fifth pixel of the face's oval in the 112 x 112 crop."""
-    rows, columns = np.mgrid[1:112:5, 1:112:5]
+    """Rows and columns of every fourth pixel of the face's oval in the 112 x 112 crop."""
+    rows, columns = np.mgrid[2:112:4, 2:112:4]
     inside = ((columns - 56) / 34) ** 2 + ((rows - 70) / 42) ** 2 < 1
     return rows[inside], columns[inside]
 
@@ -42,22 +42,23 @@ def covering(crop_HW3: Pixels) -> float:
     twice the difference between the median distances of its left and right half.
     """
     strayed_N = _distances(_colours(crop_HW3[_ROWS, _COLUMNS]))
-    beyond = float(np.quantile(strayed_N, 1 - _SHARE))
+    beyond = float(np.quantile(strayed_N, 1 - SHARE))
     lopsided = abs(float(np.median(strayed_N[_LEFT]) - np.median(strayed_N[~_LEFT])))
     return min(1.0, max(beyond, 2 * lopsided))
 
 
 def _colours(rgb_N3: Pixels) -> Float:
     """Logarithms (N, 3): red and blue against green, luma."""
-    rgb = rgb_N3.astype(np.float32) + _FLOOR
+    rgb = rgb_N3.astype(np.float32) + FLOOR
     red, green, blue = np.log(rgb).T
     return np.column_stack([red - green, blue - green, WEIGHT * np.log(rgb @ _LUMA)])
 
 
 def _distances(colours_N3: Float) -> Float:
     """Of each place from the colour of the skin: the mean around where most places are near."""
-    squares_N = np.square(colours_N3).sum(axis=1)
-    apart_NN = squares_N[:, None] + squares_N - 2 * colours_N3 @ colours_N3.T
-    near_NN = apart_NN < NEAR**2
-    skin = colours_N3[near_NN[near_NN.sum(axis=1).argmax()]].mean(axis=0)
+    # Every other place as the middle of a cloud is enough, in half the time.
+    middles_M3 = colours_N3[::2]
+    apart_MN = np.square(middles_M3).sum(axis=1)[:, None] + np.square(colours_N3).sum(axis=1)
+    near_MN = apart_MN - 2 * middles_M3 @ colours_N3.T < NEAR**2
+    skin = colours_N3[near_MN[near_MN.sum(axis=1).argmax()]].mean(axis=0)
     return np.asarray(np.sqrt(np.square(colours_N3 - skin).sum(axis=1)))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.detection.base import DetectedFace
+from service.quality.covering import covering
 from service.quality.pose import pose
 from service.quality.sharpness import sharpness
 
@@ -21,14 +22,16 @@ FACE_COLUMNS: Final = slice(20, 92)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """sharpness: see sharpness.py. brightness: mean luma of the face. Both in [0, 1].
+    """sharpness: see sharpness.py. brightness: mean luma of the face. covered: see covering.py.
 
+    All three are in [0, 1].
     face_px: the shorter side of the box, eye_px: between the eyes, in pixels of the photo.
     yaw, pitch, roll: degrees, see pose.py. det_score: the detector's, in [0, 1].
     """
 
     sharpness: float
     brightness: float
+    covered: float
     face_px: float
     eye_px: float
     yaw: float
@@ -45,6 +48,7 @@ class Quality:
         parts = (
             _rises(self.sharpness, SHARPNESS),
             _rises(self.brightness, BRIGHTNESS),
+            _rises(-self.covered, COVERED),
             _rises(self.face_px, FACE_PX),
             _rises(-abs(self.yaw), YAW),
             _rises(-abs(self.pitch), PITCH),
@@ -56,6 +60,7 @@ class Quality:
 # Worst and best of each part of the score.
 SHARPNESS: Final = (0.1, 0.5)
 BRIGHTNESS: Final = (0.02, 0.3)
+COVERED: Final = (-0.8, -0.3)
 FACE_PX: Final = (10.0, 80.0)
 YAW: Final = (-70.0, -10.0)
 PITCH: Final = (-70.0, -20.0)
@@ -77,6 +82,7 @@ def measure(face: DetectedFace, crop_HW3: Pixels) -> Quality | None:
     return Quality(
         sharpness=sharpness(luma),
         brightness=float(luma.mean()) / 255,
+        covered=covering(crop_HW3),
         face_px=min(right - left, bottom - top),
         eye_px=float(np.linalg.norm(face.landmarks[1] - face.landmarks[0])),
         yaw=direction.yaw,

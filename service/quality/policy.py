@@ -13,7 +13,12 @@ from service.quality.measures import Quality
 from service.settings import PolicyName, Settings
 
 QualityReason = Literal[
-    "face_too_small", "low_sharpness", "low_brightness", "extreme_pose", "low_detection_score"
+    "face_too_small",
+    "low_sharpness",
+    "low_brightness",
+    "extreme_pose",
+    "face_covered",
+    "low_detection_score",
 ]
 
 
@@ -38,6 +43,7 @@ class Limits:
     max_yaw_deg: float
     max_pitch_deg: float
     max_roll_deg: float
+    max_covered: float
     min_detection_score: float
 
 
@@ -49,6 +55,7 @@ STRICT: Final = Limits(
     max_yaw_deg=30,
     max_pitch_deg=30,
     max_roll_deg=30,
+    max_covered=0.36,
     min_detection_score=0.995,
 )
 
@@ -108,6 +115,7 @@ def _standard(settings: Settings) -> Limits:
         max_yaw_deg=settings.quality_max_yaw_deg,
         max_pitch_deg=settings.quality_max_pitch_deg,
         max_roll_deg=settings.quality_max_roll_deg,
+        max_covered=settings.quality_max_covered,
         min_detection_score=settings.quality_min_detection_score,
     )
 
@@ -144,6 +152,13 @@ def _shortcomings(quality: Quality, limits: Limits) -> list[Shortcoming]:
     turned = _turned(quality, limits)
     if turned:
         add("extreme_pose", f"The face is turned: {turned}. Let it look into the camera.")
+    if quality.covered > limits.max_covered:
+        add(
+            "face_covered",
+            f"The colours of the face differ by {quality.covered:.2f} between its parts, at most "
+            f"{limits.max_covered:.2f} is taken: show it with nothing in front of it and no hard "
+            "shadow on it.",
+        )
     if quality.det_score < limits.min_detection_score:
         add(
             "low_detection_score",

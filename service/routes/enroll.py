@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.duplicates import Duplicates
 from service.enrolment import DuplicateCheck, Enrolled, StoreImage, SubjectWish, Terms, enroll
 from service.request_error import RequestError
 from service.request_id import request_id_of
@@ -148,13 +149,29 @@ def _answer(enrolled: Enrolled, bundle: BundleRef, request_id: str) -> EnrollAns
             )
             for r in enrolled.rejected
         ],
-        warnings=[
-            EnrollWarning(
-                code="possible_duplicate", subject_id=d.subject_id, similarity=d.similarity
-            )
-            for d in enrolled.duplicates
-        ],
+        warnings=_warnings(enrolled.duplicates),
         bundle=bundle,
         gallery_revision=enrollment.revision,
         request_id=request_id,
     )
+
+
+def _warnings(duplicates: Duplicates) -> list[EnrollWarning]:
+    found = [
+        EnrollWarning(
+            code="possible_duplicate",
+            subject_id=d.subject_id,
+            similarity=d.similarity,
+            detail=f"The photos may show {d.subject_id!r}, who is enrolled already: merge the two, "
+            "or leave them apart if they are not the same.",
+        )
+        for d in duplicates.found
+    ]
+    if duplicates.unknown is None:
+        return found
+    unknown = f"Whether the photos show another subject was not checked: {duplicates.unknown}"
+    return [
+        EnrollWarning(
+            code="duplicates_not_checked", subject_id=None, similarity=None, detail=unknown
+        )
+    ]

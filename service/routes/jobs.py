@@ -11,7 +11,7 @@ from service.schemas import JobAnswer, JobOut
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.get("/{job_id}", response_model=JobAnswer, responses=problems(404))
+@router.get("/{job_id}", response_model=JobAnswer, responses=problems(404, 422))
 async def get_job(job_id: str, runtime: RuntimeDep, request: Request) -> JobAnswer:
     """How far a job is, and what came of it. A restart of the service forgets its jobs."""
     return job_answer(runtime.jobs.job(job_id), request_id=request_id_of(request.scope))

@@ -63,9 +63,7 @@ def test_it_is_as_plain_loops_say(block: int, monkeypatch: pytest.MonkeyPatch) -
 
 def test_opposite_templates_have_a_mean_of_zero() -> None:
     rows = np.array([[1, 0], [-1, 0], [0, 1], [0, -1], [0.6, 0.8]], dtype=np.float32)
-    held = enrolled(
-        rows, np.array([1, 1, 2, 2, 3]), numbers=np.arange(5), d_max=2.0, revision=0
-    )
+    held = enrolled(rows, np.array([1, 1, 2, 2, 3]), numbers=np.arange(5), d_max=2.0, revision=0)
     found = likeness(held, lambda done: None)
     assert found.means[:2].tolist() == [[0, 0], [0, 0]]
     assert np.isfinite(found.near).all()

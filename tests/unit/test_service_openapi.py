@@ -26,6 +26,9 @@ def test_the_snapshot_has_every_route() -> None:
         ("get", "/v1/subjects"),
         ("get", "/v1/subjects/{subject_id}"),
         ("delete", "/v1/subjects/{subject_id}"),
+        ("post", "/v1/collections/{collection_id}/calibrations"),
+        ("get", "/v1/collections/{collection_id}/calibrations"),
+        ("get", "/v1/jobs/{job_id}"),
         ("get", "/healthz"),
         ("get", "/readyz"),
     }
