@@ -140,8 +140,8 @@ class Thresholds:
     def _comparable(self, stored: StoredCollection, templates_each: float) -> float:
         """Subjects of `templates_each` that give a stranger as many chances as this gallery does.
 
-        Where the best template counts, each template is a chance: on faces five of a subject raise
-        the threshold as 4.3 further subjects with one would (docs/measurements.md).
+        Where the best template counts, each template is a chance: with three of each subject 2.5
+        times as many strangers come through as with one (docs/measurements.md).
         """
         if self._gallery.scoring == "mean":
             return stored.subject_count

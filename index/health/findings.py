@@ -102,7 +102,7 @@ def _mislabelled(all_of: Enrolled, like: Likeness, twins: set[tuple[int, int]]) 
         mine, theirs = int(all_of.owners[place]), int(like.nearest[place])
         # The other's templates look like this subject because of this one.
         explained.add((theirs, mine))
-        if (mine, theirs) not in explained:
+        if (mine, theirs) not in twins:
             found.append(place)
     return found
 
