@@ -10,10 +10,11 @@ subject, too. Everything else that the report names is false, also what is wrong
 itself: --show prints it. Each scene is drawn several times; the bar holds for the means of its
 draws, of duplicates and of templates apart and of both together.
 
-The rule was designed on one half of LFW's people (`designed_on`) and on faces-train; the scenes of
-two templates and of mixed numbers take the other half. That half has too few people with three or
-five photos: `three` takes all of LFW, and `five`, which takes faces-train, is no bar: its labels
-have faults of their own. The last line is the figure; the exit status is not 0 below the bar.
+The rule was designed on half of LFW's people (`designed_on`) and on faces-train, and the bar is for
+the other half, which has 500 people for two templates each and for mixed numbers. For three each it
+does not, so that scene takes all of LFW. The same on everybody, and on faces-train, is shown beside
+it without a bar: both have faults of their own, faces-train many. The last line is the figure; the
+exit status is not 0 below the bar.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from training.data.pack import PackError
 
 DUPLICATES = 20
 MISPLACED = 20
-DRAWS = 10
+DRAWS = 20
 FIRST_SEED = 100
 FOUND = 0.9
 FALSE = 0.05
@@ -201,9 +202,9 @@ def scenes(lfw: EmbeddedPack, faces: EmbeddedPack) -> list[Scene]:
     return [
         Scene(name="two, LFW unseen", photos=unseen, shape=TWO, bar=True),
         Scene(name="mixed, LFW unseen", photos=unseen, shape=MIXED, bar=True),
-        Scene(name="two, LFW", photos=everybody, shape=TWO, bar=True),
         Scene(name="three, LFW", photos=everybody, shape=THREE, bar=True),
-        Scene(name="mixed, LFW", photos=everybody, shape=MIXED, bar=True),
+        Scene(name="two, LFW", photos=everybody, shape=TWO, bar=False),
+        Scene(name="mixed, LFW", photos=everybody, shape=MIXED, bar=False),
         Scene(name="two, faces-train", photos=others, shape=TWO, bar=False),
         Scene(name="three, faces-train", photos=others, shape=THREE, bar=False),
         Scene(name="five, faces-train", photos=others, shape=FIVE, bar=False),

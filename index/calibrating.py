@@ -21,13 +21,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from contract.calibration.intervals import RULE_OF_THREE, upper_bound
+from contract.calibration.intervals import RULE_OF_THREE
 from contract.calibration.operating_points import TARGET_FPIRS, gallery_calibration
-from contract.calibration.records import GalleryCalibration, OperatingPoint
+from contract.calibration.records import GalleryCalibration
 from contract.calibration.searches import Searches
 from contract.errors import TooLittleDataError
 from contract.similarity import pairwise_similarity, similarity_from_distance
 from index.checks import check_embeddings
+from index.missed import MatedSearches, missed
 from index.open_collection import OpenCollection
 from index.records import Embeddings, Numbers, TemplateBatch
 from index.scoring import Scoring, ScoringName, mean_embedding
@@ -50,11 +51,12 @@ _READING: Final = 0.1
 class SelfSearch:
     """A collection's searches of itself, as it was at `revision`, under one contract.
 
-    searches: strangers that are not enrolled have negative numbers. templates: of the gallery.
-    uploaded: how many of the strangers are not enrolled.
+    searches: strangers that are not enrolled have negative numbers. mated: more about its mated
+    ones. templates: of the gallery. uploaded: how many of the strangers are not enrolled.
     """
 
     searches: Searches
+    mated: MatedSearches
     templates: int
     uploaded: int
     revision: int
@@ -74,12 +76,13 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Probes:
-    """Templates to search for. own_P: similarity to the own subject without the template itself,
-    NaN where nothing is left of it. round_R: by round, the places of its probes."""
+    """Templates to search for. own_P3, others_P: see MatedSearches; without others nothing is left
+    of the subject. rounds: of each, the places of its probes."""
 
     subject_P: Numbers
     embeddings_PD: Embeddings
-    own_P: Distances
+    own_P3: Distances
+    others_P: Numbers
     rounds: list[Numbers]
 
 
@@ -110,8 +113,10 @@ def search_itself(
         plan = _Plan(scope, collection.galleries.scoring, contract.d_max, tell)
         probes = _probes(plan, known, max_probes=max_probes, seed=seed)
         best = _best_others(plan, probes, strangers, gallery_templates=count)
+        searches, mated = _searches(probes, best, subjects=len(known), gallery_templates=count)
         return SelfSearch(
-            searches=_searches(probes, best, subjects=len(known), gallery_templates=count),
+            searches=searches,
+            mated=mated,
             templates=count,
             uploaded=len(strangers),
             revision=scope.collection.revision,
@@ -139,18 +144,15 @@ def calibrated(
             needed=needed,
             reason=gallery.unsupported[0].reason,
         )
-    points = [_with_room(point, gallery.mated_subjects) for point in gallery.points]
+    if gallery.points[0].fnir is None:
+        return gallery
+    targets = [point.target_fpir for point in gallery.points]
+    estimates = missed(search.searches, search.mated, targets)
+    points = [
+        point.model_copy(update={"fnir": fnir})
+        for point, fnir in zip(gallery.points, estimates, strict=True)
+    ]
     return gallery.model_copy(update={"points": points})
-
-
-def _with_room(point: OperatingPoint, subjects: int) -> OperatingPoint:
-    """The bootstrap knows only misses that it saw: without any it would be sure that there are
-    none. No miss of so many subjects bounds FNIR at 3 / subjects (95 %), so nothing below that is
-    claimed."""
-    if point.fnir is None:
-        return point
-    high = max(point.fnir.high95, upper_bound(0, subjects))
-    return point.model_copy(update={"fnir": point.fnir.model_copy(update={"high95": high})})
 
 
 def _probes(plan: _Plan, known: list[int], *, max_probes: int, seed: int) -> _Probes:
@@ -162,7 +164,8 @@ def _probes(plan: _Plan, known: list[int], *, max_probes: int, seed: int) -> _Pr
     most = min(MAX_ROUNDS, max_probes // max(1, len(chosen)))
     subject: list[int] = []
     rows: list[Embeddings] = []
-    own: list[float] = []
+    own: list[Distances] = []
+    others: list[int] = []
     # Of each chosen subject, where its probes begin and how many they are.
     spans: list[tuple[int, int]] = []
     for done, number in enumerate(chosen.tolist()):
@@ -174,6 +177,8 @@ def _probes(plan: _Plan, known: list[int], *, max_probes: int, seed: int) -> _Pr
         subject += [number] * len(order)
         rows += list(held_MD[order])
         own += [_own(plan, held_MD, place) for place in order]
+        scored_as_one = plan.scoring.name == "mean"
+        others += [min(len(held) - 1, 1) if scored_as_one else len(held) - 1] * len(order)
     count = max((length for _, length in spans), default=0)
     rounds = [
         np.array([start + turn % length for start, length in spans], dtype=np.int64)
@@ -182,20 +187,19 @@ def _probes(plan: _Plan, known: list[int], *, max_probes: int, seed: int) -> _Pr
     return _Probes(
         subject_P=np.array(subject, dtype=np.int64),
         embeddings_PD=np.array(rows, dtype=np.float32).reshape(-1, plan.scope.searched.size),
-        own_P=np.array(own, dtype=np.float64),
+        own_P3=np.array(own, dtype=np.float64).reshape(-1, 3),
+        others_P=np.array(others, dtype=np.int64),
         rounds=rounds,
     )
 
 
-def _own(plan: _Plan, held_MD: Embeddings, place: int) -> float:
-    """Similarity of a template to its subject's other ones, as the collection scores a subject."""
+def _own(plan: _Plan, held_MD: Embeddings, place: int) -> Distances:
+    """Similarities of a template to the best others of its subject, or to their mean, (3,)."""
     others = np.delete(held_MD, place, axis=0)
-    if not len(others):
-        return float("nan")
-    if plan.scoring.name == "mean":
+    if plan.scoring.name == "mean" and len(others):
         others = mean_embedding(others)[None]
-    probe = held_MD[place][None]
-    return float(pairwise_similarity(probe, others, plan.d_max).max())
+    found = pairwise_similarity(held_MD[place][None], others, plan.d_max)[0]
+    return np.concatenate([np.sort(found)[::-1], np.full(3, -1.0)])[:3]
 
 
 def _best_others(
@@ -233,15 +237,18 @@ def _nearest(probes_PD: Distances, subject_P: Numbers, batch: TemplateBatch) -> 
 
 def _searches(
     probes: _Probes, best: Distances, *, subjects: int, gallery_templates: int
-) -> Searches:
+) -> tuple[Searches, MatedSearches]:
     count = len(probes.subject_P)
     enrolled_T = np.concatenate([np.zeros(0, dtype=np.int64), *probes.rounds])
-    mated_S = enrolled_T[~np.isnan(probes.own_P[enrolled_T])]
+    mated_S = enrolled_T[probes.others_P[enrolled_T] > 0]
     uploaded = np.arange(len(best) - count)
     # A stranger has one photo: it counts once a round, as everybody does.
     rounds = max(1, len(probes.rounds))
-    own_S = probes.own_P[mated_S]
-    return Searches(
+    mated = MatedSearches(
+        own_S3=probes.own_P3[mated_S], others_S=probes.others_P[mated_S], other_S=best[mated_S]
+    )
+    own_S = mated.own_S3[:, 0]
+    searches = Searches(
         gallery_subjects=subjects,
         enrolled=max(1, gallery_templates // max(1, subjects)),
         draws=rounds,
@@ -250,9 +257,10 @@ def _searches(
         mated_subject_S=probes.subject_P[mated_S],
         similarity_S=own_S,
         # Whether somebody else is before it is all that an error rate asks: 1, or 2 for any other.
-        rank_S=np.where(own_S > best[mated_S], 1, 2).astype(np.int64),
+        rank_S=np.where(own_S > mated.other_S, 1, 2).astype(np.int64),
         nonmated_subject_T=np.concatenate(
             [probes.subject_P[enrolled_T], np.tile(-1 - uploaded, rounds)]
         ),
         best_T=np.concatenate([best[enrolled_T], np.tile(best[count:], rounds)]),
     )
+    return searches, mated

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     quality_min_detection_score: float = Field(
         0.98, ge=0, le=1, description="least score of the detector that standard takes, 0 to 1"
     )
+    quality_look_again_ms: int = Field(
+        800, ge=0, description="how long to find out why a photo shows no face; 0 for never"
+    )
     max_image_bytes: int = Field(20 * 1024 * 1024, ge=1, description="of one image file")
     max_image_pixels: int = Field(50_000_000, ge=1, description="width times height of one image")
     max_body_bytes: int = Field(100 * 1024 * 1024, ge=1, description="of one request")

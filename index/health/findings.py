@@ -100,10 +100,10 @@ def _mislabelled(all_of: Enrolled, like: Likeness, twins: set[tuple[int, int]]) 
     suspects = np.flatnonzero((lead > 0) & (_named(like) | _surely_elsewhere(like)))
     for place in suspects[np.argsort(-lead[suspects], kind="stable")].tolist():
         mine, theirs = int(all_of.owners[place]), int(like.nearest[place])
-        # The other's templates look like this subject because of this one.
-        explained.add((theirs, mine))
-        if (mine, theirs) not in twins:
+        if (mine, theirs) not in twins | explained:
             found.append(place)
+            # The other's templates look like this subject because of this one.
+            explained.add((theirs, mine))
     return found
 
 

@@ -19,8 +19,8 @@ Pixels = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.floating]
 
 # Longest side of what is looked at: bounds the time of each look.
-SIDE_PX: Final = 512
-ENLARGED_SIDE_PX: Final = 1024
+SIDE_PX: Final = 320
+ENLARGED_SIDE_PX: Final = 640
 ENLARGED_TIMES: Final = 3.0
 
 

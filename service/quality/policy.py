@@ -55,18 +55,22 @@ STRICT: Final = Limits(
     max_yaw_deg=30,
     max_pitch_deg=30,
     max_roll_deg=30,
-    max_covered=0.36,
-    min_detection_score=0.995,
+    max_covered=0.42,
+    min_detection_score=0.99,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityPolicy:
-    """limits: None takes every face. own_subject_nearest: see service/nearer_to_other.py."""
+    """limits: None takes every face. own_subject_nearest: see service/nearer_to_other.py.
+
+    look_again_ms: how long a photo without a face is looked at again to say why, see unseen.py.
+    """
 
     name: PolicyName
     limits: Limits | None
     own_subject_nearest: bool = False
+    look_again_ms: int = 0
 
     @property
     def id(self) -> str:
@@ -92,12 +96,15 @@ class QualityPolicies:
     """The three policies under some settings."""
 
     def __init__(self, settings: Settings) -> None:
-        limits = _standard(settings)
+        limits, look_again_ms = _standard(settings), settings.quality_look_again_ms
         self._named: Mapping[PolicyName, QualityPolicy] = {
             "off": OFF,
-            "standard": QualityPolicy(name="standard", limits=limits),
+            "standard": QualityPolicy(name="standard", limits=limits, look_again_ms=look_again_ms),
             "strict": QualityPolicy(
-                name="strict", limits=_stricter(limits, STRICT), own_subject_nearest=True
+                name="strict",
+                limits=_stricter(limits, STRICT),
+                own_subject_nearest=True,
+                look_again_ms=look_again_ms,
             ),
         }
         self.default = self._named[settings.quality]

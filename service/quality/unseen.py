@@ -14,8 +14,7 @@ from service.quality.policy import QualityPolicy, Shortcoming
 
 Pixels = npt.NDArray[np.uint8]
 
-# Seconds after which no further look begins, and the least score of a face that another look shows.
-LOOKS_S: Final = 2.0
+# The least score of a face that another look shows.
 SURE: Final = 0.9
 # Side in pixels below which no detector of ours looks for a face.
 SMALLEST_FACE_PX: Final = 12
@@ -26,19 +25,22 @@ def why_unseen(
 ) -> tuple[Shortcoming, ...]:
     """Reasons, by the policy's limits, why `detector` found no face here; else `no_face`.
 
-    photo_HW3: uint8 RGB in which it found none. A policy without limits is not worth another look.
+    photo_HW3: uint8 RGB in which it found none. No look begins that, taking as long as the one
+    before, would end after the policy's `look_again_ms`.
     """
     height, width = photo_HW3.shape[:2]
     smallest_px = policy.limits.min_face_px if policy.limits else 0
     if min(height, width) < max(smallest_px, SMALLEST_FACE_PX):
         return (_too_small(width, height),)
-    until = time.monotonic() + LOOKS_S
-    for look in looks(photo_HW3) if policy.limits else ():
+    began = before = time.monotonic()
+    for look in looks(photo_HW3) if policy.look_again_ms else ():
         face = _largest(detector, look)
         if face is not None:
             return _of_found(look, measure(face, align_face(photo_HW3, face.landmarks)), policy)
-        if time.monotonic() > until:
+        now = time.monotonic()
+        if 1000 * (now - began + now - before) > policy.look_again_ms:
             break
+        before = now
     return (
         Shortcoming(
             reason="no_face",

@@ -28,6 +28,7 @@ def test_the_snapshot_has_every_route() -> None:
         ("delete", "/v1/subjects/{subject_id}"),
         ("post", "/v1/collections/{collection_id}/calibrations"),
         ("get", "/v1/collections/{collection_id}/calibrations"),
+        ("post", "/v1/collections/{collection_id}/health-reports"),
         ("get", "/v1/jobs/{job_id}"),
         ("get", "/healthz"),
         ("get", "/readyz"),

@@ -90,7 +90,10 @@ def test_an_id_changes_with_what_is_asked_and_with_nothing_else() -> None:
     other = replace_settings(port=1, quality="strict")
     assert QualityPolicies(other).named("standard").id == standard.id
     for name, value in SETTINGS.model_dump().items():
-        if name.startswith("quality_"):
+        if name == "quality_look_again_ms":
+            changed = replace_settings(quality_look_again_ms=0)
+            assert QualityPolicies(changed).named("standard").id == standard.id
+        elif name.startswith("quality_"):
             changed = replace_settings(**{name: value / 2})
             assert QualityPolicies(changed).named("standard").id != standard.id
             assert QualityPolicies(changed).named("off").id == OFF.id

@@ -1,6 +1,7 @@
 """Why no face was found: faces that show only when the photo is looked at in another way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 
@@ -19,7 +20,8 @@ from tests.conftest import BlockDetector
 
 Pixels = npt.NDArray[np.uint8]
 
-STANDARD = QualityPolicies(Settings()).named("standard")
+# Without an end in time, so that a slow machine looks as often.
+STANDARD = QualityPolicies(Settings(quality_look_again_ms=10**9)).named("standard")
 
 
 class Picky(BlockDetector):
@@ -92,7 +94,7 @@ def test_a_doubtful_face_of_another_look_explains_nothing() -> None:
     assert reasons(photo_of(24), Picky(lambda *_: True, score=0.5)) == ["no_face"]
 
 
-def test_without_limits_nothing_is_looked_at_again() -> None:
+def test_where_no_quality_is_asked_nothing_is_looked_at_again() -> None:
     detector = Picky(lambda *_: True)
     assert reasons(photo_of(24), detector, OFF) == ["no_face"]
     assert detector.looked == 0
@@ -109,12 +111,19 @@ def test_a_photo_smaller_than_any_face_taken_needs_no_look(
     assert reasons(np.zeros((smallest, 300, 3), np.uint8), detector, policy) == ["no_face"]
 
 
-def test_looks_end_when_their_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("look_again_ms", "looked"), [(0, 0), (1, 1), (1_999, 1), (2_000, 2), (3_999, 3), (4_000, 4)]
+)
+def test_no_look_begins_that_would_end_too_late(
+    monkeypatch: pytest.MonkeyPatch, look_again_ms: int, looked: int
+) -> None:
+    """Each look takes a second, by this clock."""
     seconds = count()
     monkeypatch.setattr(unseen, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     detector = Picky(lambda *_: False)
-    assert reasons(photo_of(112), detector) == ["no_face"]
-    assert detector.looked == unseen.LOOKS_S + 1
+    policy = replace(STANDARD, look_again_ms=look_again_ms)
+    assert reasons(photo_of(112), detector, policy) == ["no_face"]
+    assert detector.looked == looked
 
 
 @pytest.mark.parametrize("size", [(90, 140), (400, 300), (1500, 2000), (3, 5000)])
