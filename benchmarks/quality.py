@@ -43,6 +43,7 @@ from contract.detection.base import DetectedFace
 from contract.errors import OneGlanceError
 from service.embedder import TorchScriptEmbedder
 from service.quality.measures import Quality, measure
+from service.quality.mirrored import with_mirrored_pose
 from service.quality.policy import QualityPolicies, QualityPolicy
 from service.recognizer import Recognizer, Timing
 from service.runtime import recognizer_for
@@ -65,8 +66,8 @@ OTHERS: Final = (
     ("sharpness", True, "blur", (0.3, 0.33, 0.36, 0.39, 0.42)),
     ("brightness", True, "dark", (0.1, 0.12, 0.15, 0.2, 0.25)),
     ("face_px", True, "tiny", (20.0, 24.0, 32.0, 48.0, 64.0)),
-    ("yaw", False, "turned", (28.0, 32.0, 36.0, 40.0, 45.0)),
-    ("covered", False, "covered", (0.34, 0.38, 0.42, 0.46, 0.5)),
+    ("yaw", False, "turned", (30.0, 35.0, 38.0, 41.0, 45.0)),
+    ("covered", False, "covered", (0.2, 0.25, 0.3, 0.35, 0.4)),
     ("det_score", True, "covered", (0.9, 0.98, 0.99, 0.995, 0.998)),
 )
 
@@ -131,6 +132,8 @@ class Judge:
         crop = align_face(pixels, face.landmarks)
         quality = measure(face, crop)
         assert quality is not None
+        if self.policies.named("standard").doubts(quality):
+            quality = with_mirrored_pose(pixels, face, quality, self.recognizer.detector)
         return quality, crop
 
 

@@ -128,9 +128,15 @@ def search_itself(
 
 
 def calibrated(
-    search: SelfSearch, *, fpirs: tuple[float, ...] = TARGET_FPIRS
+    search: SelfSearch,
+    *,
+    fpirs: tuple[float, ...] = TARGET_FPIRS,
+    tell: Tell = lambda _: None,
 ) -> GalleryCalibration:
-    """What the searches support, and why not the rest. Raises TooLittleDataError: nothing."""
+    """What the searches support, and why not the rest; `tell` as in search_itself.
+
+    Raises TooLittleDataError: they support nothing.
+    """
     strangers = search.searches.nonmated_subjects
     needed = {fpir: math.ceil(RULE_OF_THREE / fpir - 1e-9) for fpir in fpirs}
     enrolled = strangers - search.uploaded
@@ -147,7 +153,7 @@ def calibrated(
     if gallery.points[0].fnir is None:
         return gallery
     targets = [point.target_fpir for point in gallery.points]
-    estimates = missed(search.searches, search.mated, targets)
+    estimates = missed(search.searches, search.mated, targets, tell=tell)
     points = [
         point.model_copy(update={"fnir": fnir})
         for point, fnir in zip(gallery.points, estimates, strict=True)

@@ -1,14 +1,14 @@
 """FNIR of subjects with all their templates, from searches that leave one of them out.
 
 A subject of m templates is searched by m - 1 of them, but by all m later, so that leave-one-out
-alone says too many misses: on faces, with five templates a subject, a sixth too many. What m would
-miss follows from how misses fall with the number of templates. A probe misses k templates of its
-subject with probability q^k, where q is the chance that one of them is too far from it; over all
-probes FNIR(k) = E[q^k]. Leaving one, two or three out of m gives three members of that sequence,
-with nothing assumed. Its ratios r_k = FNIR(k) / FNIR(k - 1) rise with k, and if q has a beta
-distribution, 1 / (1 - r_k) rises along a straight line; so the next ratio is taken from there, and
-never below the last one. The result lies between FNIR(m - 1) r_(m-1), the least that is possible,
-and FNIR(m - 1).
+alone says too many misses: on faces, with five templates a subject, an eighth too many. What m
+would miss follows from how misses fall with the number of templates. A probe misses k templates of
+its subject with probability q^k, where q is the chance that one of them is too far from it; over
+all probes FNIR(k) = E[q^k]. Leaving one, two or three out of m gives three members of that
+sequence, with nothing assumed. Its ratios r_k = FNIR(k) / FNIR(k - 1) rise with k, and if q has a
+beta distribution, 1 / (1 - r_k) rises along a straight line; so the next ratio is taken from there,
+and never below the last one. The result lies between FNIR(m - 1) r_(m-1), the least that is
+possible, and FNIR(m - 1).
 
 It is for subjects that score by their best template and have three or more; others stay as they
 are, rather too high.
@@ -16,7 +16,7 @@ are, rather too high.
 Shapes: S mated searches, T non-mated ones, U subjects, R replicates, F targets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +51,14 @@ def missed(
     *,
     replicates: int = REPLICATES,
     seed: int = 0,
+    tell: Callable[[float], None] = lambda _: None,
 ) -> list[Estimate]:
     """FNIR at each target FPIR, with its 95 % interval by a bootstrap over subjects.
 
     Each replicate draws subjects with all their searches, and computes threshold and FNIR anew.
     The interval never ends below what no miss at all would show, about 3 / subjects: the bootstrap
-    knows only misses that it saw. Raises ValueError without mated searches.
+    knows only misses that it saw. tell: hears the share that is done, and may raise to stop.
+    Raises ValueError without mated searches.
     """
     if not len(searches.rank_S):
         raise ValueError("FNIR needs mated searches, and there are none.")
@@ -70,6 +72,7 @@ def missed(
     best_T = searches.best_T[order_T]
     drawn_RF = np.full((replicates, len(fpirs)), np.nan)
     for i, counts_U in enumerate(counts_RU):
+        tell(i / replicates)
         reached_T = np.cumsum(counts_U[of_T[order_T]])
         if not reached_T[-1]:
             continue

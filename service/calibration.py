@@ -114,10 +114,9 @@ def measure(
     and may raise to stop. Raises TooLittleDataError.
     """
     search = search_itself(
-        gallery, strangers_SD=strangers.embeddings, tell=lambda done: tell(0.8 * done)
+        gallery, strangers_SD=strangers.embeddings, tell=lambda done: tell(0.7 * done)
     )
     at = now()
-    tell(0.8)
     return CollectionCalibration(
         version=1,
         made_at=at,
@@ -131,7 +130,7 @@ def measure(
         uploaded_strangers=search.uploaded,
         failures_to_acquire=strangers.failures_to_acquire,
         replicates=REPLICATES,
-        gallery=calibrated(search),
+        gallery=calibrated(search, tell=lambda done: tell(0.7 + 0.3 * done)),
     )
 
 

@@ -73,16 +73,16 @@ class Settings(BaseSettings):
         0.15, ge=0, le=1, description="least mean brightness of a face that standard takes, 0 to 1"
     )
     quality_max_yaw_deg: float = Field(
-        36, ge=0, le=90, description="turned aside at most so far for standard, degrees"
+        38, ge=0, le=90, description="turned aside at most so far for standard, degrees"
     )
     quality_max_pitch_deg: float = Field(
-        40, ge=0, le=90, description="looking up or down at most so far for standard, degrees"
+        45, ge=0, le=90, description="looking up or down at most so far for standard, degrees"
     )
     quality_max_roll_deg: float = Field(
         45, ge=0, le=180, description="leaning at most so far for standard, degrees"
     )
     quality_max_covered: float = Field(
-        0.42, ge=0, le=1, description="parts of a face differ in colour at most so for standard"
+        0.3, ge=0, le=1, description="parts of a face differ in colour at most so for standard"
     )
     quality_min_detection_score: float = Field(
         0.98, ge=0, le=1, description="least score of the detector that standard takes, 0 to 1"

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from contract.alignment import align_face
+from contract.detection.base import DetectedFace
 from service.quality.measures import Quality, measure
+from service.quality.mirrored import with_mirrored_pose
 from service.quality.policy import QualityPolicy, Shortcoming
 from service.quality.unseen import why_unseen
-from service.recognizer import EmbeddedFace, Recognizer, Timing
+from service.recognizer import EmbeddedFace, Pixels, Recognizer, Timing
 
 FacePolicy = Literal["single", "largest"]
 
@@ -40,10 +43,26 @@ def usable_face(
         several = (
             f"The photo shows {len(faces)} faces: crop it to one, or send face_policy=largest."
         )
-        raise UnusableFace([Shortcoming(reason="multiple_faces", detail=several)])
+        # Whoever crops it should know what is wrong with that face, too.
+        quality = measure(faces[0], align_face(pixels, faces[0].landmarks))
+        shortcomings = _judged(recognizer, pixels, faces[0], quality, policy)[1]
+        raise UnusableFace([Shortcoming(reason="multiple_faces", detail=several), *shortcomings])
     (embedded,) = recognizer.embed(pixels, faces[:1], timing)
-    quality = measure(embedded.face, embedded.crop)
-    shortcomings = policy.shortcomings(quality)
+    measured = measure(embedded.face, embedded.crop)
+    quality, shortcomings = _judged(recognizer, pixels, embedded.face, measured, policy)
     if shortcomings:
         raise UnusableFace(shortcomings)
     return UsableFace(embedded=embedded, quality=quality)
+
+
+def _judged(
+    recognizer: Recognizer,
+    pixels: Pixels,
+    face: DetectedFace,
+    quality: Quality | None,
+    policy: QualityPolicy,
+) -> tuple[Quality | None, tuple[Shortcoming, ...]]:
+    """The quality, surer of where the face looks if that is in doubt, and what the policy says."""
+    if quality is not None and policy.doubts(quality):
+        quality = with_mirrored_pose(pixels, face, quality, recognizer.detector)
+    return quality, policy.shortcomings(quality)

@@ -24,7 +24,7 @@ Flags = npt.NDArray[np.bool_]
 # Share of the findings of a kind that chance may have made.
 FALSE_SHARE: Final = 0.02
 # A template is unlike its siblings where this share of strangers, or more, are as near to them: all
-# other strangers are found so. More of 0.05 are found than of 0.1, and as many more falsely.
+# but so many misplaced ones are. With 0.05 more are found, with 0.1 fewer are false.
 UNLIKE: Final = 0.07
 # Of templates that are unlike their siblings, so many may be named after the wrong subject.
 _FALSE_NAMES: Final = 0.1
@@ -109,7 +109,9 @@ def _mislabelled(all_of: Enrolled, like: Likeness, twins: set[tuple[int, int]]) 
 
 def _unlike(like: Likeness) -> Flags:
     """Templates that are no nearer to their siblings than strangers may be."""
-    return np.asarray(np.nan_to_num(like.strangers_nearer, nan=0.0) >= UNLIKE, dtype=np.bool_)
+    # NaN, of templates without siblings, is not either.
+    unlike: Flags = like.strangers_nearer >= UNLIKE
+    return unlike
 
 
 def _named(like: Likeness) -> Flags:
@@ -125,7 +127,8 @@ def _surely_elsewhere(like: Likeness) -> Flags:
     """Of all templates those that are another subject's, and not as surely their own one's."""
     sure = discoveries(_by_chance(like, like.near), tests=len(like.near), false_share=FALSE_SHARE)
     level = like.near[sure].min(initial=1.0)
-    return sure & (like.own < level)
+    elsewhere: Flags = sure & (like.own < level)
+    return elsewhere
 
 
 def _by_chance(like: Likeness, near: Float) -> Float:

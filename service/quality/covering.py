@@ -16,9 +16,9 @@ Float = npt.NDArray[np.float32]
 
 WEIGHT: Final = 0.4
 # So near are the colours of one skin to each other.
-NEAR: Final = 0.2
-# Mean noise of a dark pixel, so that the logarithm of next to nothing stays small.
-FLOOR: Final = 10.0
+NEAR: Final = 0.15
+# Added to each channel, so that the noise and the glare of dark and of saturated skin stay small.
+FLOOR: Final = 64.0
 # Lips, brows, eyes and nostrils take up less of a face than that share.
 SHARE: Final = 0.3
 _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -36,7 +36,7 @@ _LEFT: Final = _COLUMNS < 56
 
 
 def covering(crop_HW3: Pixels) -> float:
-    """In [0, 1], of an aligned 112 x 112 RGB crop: 0.2 is usual, from 0.4 on something covers it.
+    """In [0, 1], of an aligned 112 x 112 RGB crop: 0.1 is usual, from 0.3 on something covers it.
 
     The larger of two: the distance from the skin's colour that 30 % of the face is beyond, and
     twice the difference between the median distances of its left and right half.

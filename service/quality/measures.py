@@ -60,7 +60,7 @@ class Quality:
 # Worst and best of each part of the score.
 SHARPNESS: Final = (0.1, 0.5)
 BRIGHTNESS: Final = (0.02, 0.3)
-COVERED: Final = (-0.8, -0.3)
+COVERED: Final = (-0.6, -0.2)
 FACE_PX: Final = (10.0, 80.0)
 YAW: Final = (-70.0, -10.0)
 PITCH: Final = (-70.0, -20.0)

@@ -55,7 +55,7 @@ STRICT: Final = Limits(
     max_yaw_deg=30,
     max_pitch_deg=30,
     max_roll_deg=30,
-    max_covered=0.42,
+    max_covered=0.3,
     min_detection_score=0.99,
 )
 
@@ -81,6 +81,10 @@ class QualityPolicy:
         }
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{digest[:8]}"
+
+    def doubts(self, quality: Quality) -> bool:
+        """Whether the face looks so far aside that a second opinion may decide."""
+        return self.limits is not None and abs(quality.yaw) > self.limits.max_yaw_deg / 2
 
     def shortcomings(self, quality: Quality | None) -> tuple[Shortcoming, ...]:
         """Every reason that a face gives, the smallest effort first; none for what is no face."""

@@ -15,7 +15,7 @@ from service.quality.policy import QualityPolicy, Shortcoming
 Pixels = npt.NDArray[np.uint8]
 
 # The least score of a face that another look shows.
-SURE: Final = 0.9
+SURE: Final = 0.8
 # Side in pixels below which no detector of ours looks for a face.
 SMALLEST_FACE_PX: Final = 12
 

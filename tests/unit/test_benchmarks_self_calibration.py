@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import self_calibration as proof
+from benchmarks.embedded import EmbeddedPack
 from benchmarks.self_calibration import (
     ENROLLED,
     HELD_OUT,
@@ -16,6 +17,7 @@ from benchmarks.self_calibration import (
     cast,
     outcomes,
     refusal,
+    rows_of,
     says_what_is_needed,
     summary,
 )
@@ -111,12 +113,28 @@ def test_within_is_inside_the_interval(held_out: float, within: bool) -> None:
         target_fpir=0.1,
         threshold=0.5,
         fnir=Estimate(value=0.02, low95=0.01, high95=0.03),
+        left_out_fnir=0.025,
         held_out_fnir=held_out,
         held_out_fpir=0.1,
     )
     assert outcome.within is within
     (line,) = summary([[outcome]])
     assert f"in {int(within)} of 1 draws" in line
+    assert "one left out 2.50%" in line
+
+
+def test_people_of_one_source_are_taken_alone() -> None:
+    rows = np.arange(10, dtype=np.float32).reshape(5, 2)
+    pack = EmbeddedPack(
+        embeddings_ND=rows,
+        labels_N=np.array([0, 2, 1, 2, 0]),
+        identities=("celeba/1", "pubfig/A", "celeba/2"),
+        paths=("",) * 5,
+        d_max=2.0,
+    )
+    kept, of = rows_of(pack, "celeba/")
+    assert kept.tolist() == rows[[0, 1, 3, 4]].tolist()
+    assert of.tolist() == [0, 2, 2, 0]
 
 
 def test_a_missing_pack_names_the_command_that_makes_it(

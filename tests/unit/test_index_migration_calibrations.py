@@ -233,7 +233,8 @@ def test_a_database_has_the_tables_of_a_new_one(postgres_server: object) -> None
         with psycopg.connect(dsn) as connection:
             columns = connection.execute(
                 "SELECT table_name, column_name, data_type, is_nullable, is_identity,"
-                " collation_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2"
+                " collation_name FROM information_schema.columns"
+                " WHERE table_schema = 'public' ORDER BY 1, 2"
             ).fetchall()
             constraints = connection.execute(
                 "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"

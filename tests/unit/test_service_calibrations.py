@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +232,21 @@ def test_a_record_survives_its_json(api: Api) -> None:
     exact: npt.NDArray[np.float64] = np.array([p.threshold for p in record.gallery.points])
     search = search_itself(api.runtime.gallery).searches
     assert (search.best_T >= exact[0]).mean() <= 0.1 < (search.best_T >= exact[0] - 1e-12).mean()
+
+
+def test_closing_the_service_stops_a_calibration(api: Api) -> None:
+    enrol_people(api, 30)
+    api.detector.gate.clear()
+    files = [("strangers", (f"{i}.png", face_photo(i))) for i in range(3)]
+    job_id = api.post(PATH, files=files).json()["job"]["id"]
+    assert api.detector.entered.wait(WAIT_S)
+    closing = threading.Thread(target=api.runtime.jobs.close)
+    closing.start()
+    while not api.runtime.jobs._closing.is_set():
+        pass
+    api.detector.gate.set()
+    closing.join(WAIT_S)
+    assert not closing.is_alive()
+    job = api.get(f"/v1/jobs/{job_id}").json()["job"]
+    assert (job["status"], job["error"]["code"]) == ("failed", "job_cancelled")
+    assert shown(api) == []

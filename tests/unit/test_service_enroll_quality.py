@@ -93,6 +93,16 @@ def test_a_photo_may_have_several_reasons_each_in_words(standard: Api) -> None:
     assert "brightness of" in problem["detail"]
 
 
+def test_a_photo_of_several_faces_says_what_is_wrong_with_the_largest(standard: Api) -> None:
+    crowd = photo(darkened(block(1)), block(2, side=64))
+    problem = check_problem(standard.enroll(crowd), 422, "no_usable_face")
+    assert problem["errors"] == [{"index": 0, "reasons": ["multiple_faces", "low_brightness"]}]
+    problem = check_problem(standard.enroll(crowd, quality="off"), 422, "no_usable_face")
+    assert problem["errors"] == [{"index": 0, "reasons": ["multiple_faces"]}]
+    problem = check_problem(standard.enroll(crowd, face_policy="largest"), 422, "no_usable_face")
+    assert problem["errors"] == [{"index": 0, "reasons": ["low_brightness"]}]
+
+
 def test_a_request_overrides_the_policy_of_the_service(make_api: ApiMaker, standard: Api) -> None:
     bad = photo(blurred(block(1)))
     assert standard.enroll(bad).status_code == 422

@@ -66,6 +66,7 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "max_queued_requests": "0",
         "max_queued_jobs": "4",
         "max_remembered_jobs": "5",
+        "max_health_report_templates": "8",
         "max_strangers_per_calibration": "6",
         "calibration_renewal_check_s": "7",
     }
