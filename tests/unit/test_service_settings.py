@@ -43,6 +43,7 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "collection": "staff",
         "search_tier": "flat",
         "subject_score": "mean",
+        "target_fpir": "0.02",
         "expiry_sweep_s": "9",
         "device": "cpu",
         "precision": "float32",
