@@ -10,7 +10,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-health proof-self-calibration \
-	proof-simpsons proof-input proof-serve \
+	proof-quality proof-simpsons proof-input proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \

@@ -66,8 +66,8 @@ OTHERS: Final = (
     ("sharpness", True, "blur", (0.3, 0.33, 0.36, 0.39, 0.42)),
     ("brightness", True, "dark", (0.1, 0.12, 0.15, 0.2, 0.25)),
     ("face_px", True, "tiny", (20.0, 24.0, 32.0, 48.0, 64.0)),
-    ("yaw", False, "turned", (30.0, 35.0, 38.0, 41.0, 45.0)),
-    ("covered", False, "covered", (0.2, 0.25, 0.3, 0.35, 0.4)),
+    ("yaw", False, "turned", (30.0, 35.0, 40.0, 45.0)),
+    ("covered", False, "covered", (0.2, 0.24, 0.28, 0.32, 0.36)),
     ("det_score", True, "covered", (0.9, 0.98, 0.99, 0.995, 0.998)),
 )
 

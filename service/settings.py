@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         0.15, ge=0, le=1, description="least mean brightness of a face that standard takes, 0 to 1"
     )
     quality_max_yaw_deg: float = Field(
-        38, ge=0, le=90, description="turned aside at most so far for standard, degrees"
+        40, ge=0, le=90, description="turned aside at most so far for standard, degrees"
     )
     quality_max_pitch_deg: float = Field(
         45, ge=0, le=90, description="looking up or down at most so far for standard, degrees"
@@ -82,10 +82,10 @@ class Settings(BaseSettings):
         45, ge=0, le=180, description="leaning at most so far for standard, degrees"
     )
     quality_max_covered: float = Field(
-        0.3, ge=0, le=1, description="parts of a face differ in colour at most so for standard"
+        0.28, ge=0, le=1, description="parts of a face differ in colour at most so for standard"
     )
     quality_min_detection_score: float = Field(
-        0.98, ge=0, le=1, description="least score of the detector that standard takes, 0 to 1"
+        0.99, ge=0, le=1, description="least score of the detector that standard takes, 0 to 1"
     )
     quality_look_again_ms: int = Field(
         800, ge=0, description="how long to find out why a photo shows no face; 0 for never"

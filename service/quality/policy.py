@@ -55,7 +55,7 @@ STRICT: Final = Limits(
     max_yaw_deg=30,
     max_pitch_deg=30,
     max_roll_deg=30,
-    max_covered=0.3,
+    max_covered=0.28,
     min_detection_score=0.99,
 )
 

@@ -5,6 +5,7 @@ looks up, roll when the head leans clockwise as seen. Yaw and pitch are those of
 upright, as its crop is.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,12 +59,11 @@ def pose(landmarks_52: Points) -> Pose:
     if not camera_23.any():
         return Pose(yaw=0.0, pitch=0.0, roll=0.0)
     u, _, v = np.linalg.svd(camera_23, full_matrices=False)
-    across, down = u @ v
-    away = np.cross(across, down)
-    # The rotation is roll · yaw · pitch; its first column is where the face's right side went.
-    yaw = np.arctan2(away[0], np.hypot(across[0], down[0]))
-    pitch = np.arctan2(-away[1], away[2])
-    roll = np.arctan2(down[0], across[0])
+    (a, b, c), (d, e, f) = (u @ v).tolist()
+    # The rotation is roll · yaw · pitch; its first column is where the face's right side went, and
+    # its third row is the product of the two that are known.
     return Pose(
-        yaw=float(np.degrees(yaw)), pitch=float(np.degrees(pitch)), roll=float(np.degrees(roll))
+        yaw=math.degrees(math.atan2(b * f - c * e, math.hypot(a, d))),
+        pitch=math.degrees(math.atan2(a * f - c * d, a * e - b * d)),
+        roll=math.degrees(math.atan2(d, a)),
     )

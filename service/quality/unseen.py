@@ -14,8 +14,9 @@ from service.quality.policy import QualityPolicy, Shortcoming
 
 Pixels = npt.NDArray[np.uint8]
 
-# The least score of a face that another look shows.
+# The least score of a face that another look shows, and one that needs no further look.
 SURE: Final = 0.8
+CERTAIN: Final = 0.995
 # Side in pixels below which no detector of ours looks for a face.
 SMALLEST_FACE_PX: Final = 12
 
@@ -32,15 +33,10 @@ def why_unseen(
     smallest_px = policy.limits.min_face_px if policy.limits else 0
     if min(height, width) < max(smallest_px, SMALLEST_FACE_PX):
         return (_too_small(width, height),)
-    began = before = time.monotonic()
-    for look in looks(photo_HW3) if policy.look_again_ms else ():
-        face = _largest(detector, look)
-        if face is not None:
-            return _of_found(look, measure(face, align_face(photo_HW3, face.landmarks)), policy)
-        now = time.monotonic()
-        if 1000 * (now - began + now - before) > policy.look_again_ms:
-            break
-        before = now
+    found = _best_look(photo_HW3, detector, policy.look_again_ms)
+    if found is not None:
+        look, face = found
+        return _of_found(look, measure(face, align_face(photo_HW3, face.landmarks)), policy)
     return (
         Shortcoming(
             reason="no_face",
@@ -48,6 +44,25 @@ def why_unseen(
             "face is larger, sharper or turned to the camera.",
         ),
     )
+
+
+def _best_look(
+    photo_HW3: Pixels, detector: FaceDetector, look_again_ms: int
+) -> tuple[Look, DetectedFace] | None:
+    """The look whose face has the highest score: a doubtful one shows in many a wrong look."""
+    best: tuple[Look, DetectedFace] | None = None
+    began = before = time.monotonic()
+    for look in looks(photo_HW3) if look_again_ms else ():
+        face = _largest(detector, look)
+        if face is not None and (best is None or face.score > best[1].score):
+            best = look, face
+        if best is not None and best[1].score >= CERTAIN:
+            break
+        now = time.monotonic()
+        if 1000 * (now - began + now - before) > look_again_ms:
+            break
+        before = now
+    return best
 
 
 def _largest(detector: FaceDetector, look: Look) -> DetectedFace | None:

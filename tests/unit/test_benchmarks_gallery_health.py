@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks.gallery_health import Photos, Tally, examine, judge
+from benchmarks.gallery_health import Photos, Tally, examine, judge, within_bar
 from benchmarks.planted_faults import Misplaced, Plan, TooFewPeopleError, plan_gallery
 from index.health.records import (
     DuplicateSubjects,
@@ -148,9 +148,11 @@ def test_a_misplaced_template_of_a_stranger_must_be_named() -> None:
 def test_shares_and_the_bar() -> None:
     tally = Tally(planted=20, found=18, false=0) + Tally(planted=20, found=20, false=2)
     assert (tally.found_share, tally.false_share) == (0.95, 0.05)
-    assert tally.within_bar
-    assert not Tally(planted=20, found=17, false=0).within_bar
-    assert not Tally(planted=20, found=20, false=2).within_bar
+    all_found = Tally(planted=20, found=20, false=0)
+    assert within_bar(all_found, Tally(planted=20, found=18, false=2))
+    assert not within_bar(all_found, Tally(planted=20, found=17, false=0))
+    assert not within_bar(Tally(planted=20, found=17, false=0), all_found)
+    assert not within_bar(all_found, Tally(planted=20, found=20, false=3))
     assert Tally(planted=20, found=0, false=0).false_share == 0.0
 
 

@@ -160,7 +160,7 @@ def test_other_limits_count_both_sides() -> None:
     clean = [replace(GOOD, yaw=yaw) for yaw in (0, -30, 39, 44)]
     kinds = {kind: Tally(photos=1, measured=[replace(GOOD, yaw=-60)]) for kind in RIGHT}
     (line,) = [line for line in other_limits(clean, kinds) if line.startswith("yaw")]
-    assert "41: 25.0% and 100.0%" in line
+    assert "40: 25.0% and 100.0%" in line
     assert "45: 0.0% and 100.0%" in line
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from benchmarks.pictures import encoded
+from contract.detection.base import DetectedFace
 from contract.errors import PossibleDuplicateError
 from service.decision import Threshold
 from service.quality.policy import QualityPolicies
@@ -236,7 +237,7 @@ def _embedding(api: Api, file: bytes) -> npt.NDArray[np.float32]:
 
     pixels, faces = api.runtime.recognizer.detect(file, Timing())
     (embedded,) = api.runtime.recognizer.embed(pixels, faces, Timing())
-    return embedded.embedding[None]
+    return np.stack([embedded.embedding])
 
 
 def test_a_duplicate_is_refused_where_that_is_asked_and_nothing_is_stored(api: Api) -> None:
@@ -295,3 +296,27 @@ def test_the_error_carries_facts() -> None:
     error = PossibleDuplicateError([("ann", 0.9), ("bob", 0.8)])
     assert error.duplicates == (("ann", 0.9), ("bob", 0.8))
     assert "'bob' (similarity 0.800)" in str(error)
+
+
+def test_a_face_that_looks_aside_is_found_again_in_the_mirror(
+    make_api: ApiMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = make_api(quality="standard")
+    detector = api.detector
+    frontal = type(detector).detect
+
+    def askew(self: Any, image: Pixels) -> list[DetectedFace]:
+        """Every nose is too far to the right of its face, in photos and in mirror images."""
+        nose = np.zeros((5, 2), np.float32)
+        nose[2, 0] = 14
+        return [
+            DetectedFace(face.box, face.landmarks + nose, face.score)
+            for face in frontal(self, image)
+        ]
+
+    monkeypatch.setattr(type(detector), "detect", askew)
+    answer = api.enroll(photo(block(1)))
+    assert answer.status_code == 201, answer.text
+    assert abs(answer.json()["accepted"][0]["quality"]["yaw"]) < 1
+    (face,) = api.identify(photo(block(1))).json()["faces"]
+    assert face["quality"]["yaw"] > 30

@@ -101,3 +101,10 @@ def test_an_id_changes_with_what_is_asked_and_with_nothing_else() -> None:
 
 def replace_settings(**changes: Any) -> Settings:
     return Settings(**{**SETTINGS.model_dump(), **changes})
+
+
+def test_a_face_that_looks_far_aside_is_in_doubt() -> None:
+    standard = QualityPolicies(SETTINGS).named("standard")
+    for yaw, doubtful in ((17, False), (-17, False), (18, True), (-18, True), (60, True)):
+        assert standard.doubts(replace(GOOD, yaw=yaw)) is doubtful
+    assert not OFF.doubts(replace(GOOD, yaw=60))

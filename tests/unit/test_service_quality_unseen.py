@@ -82,6 +82,22 @@ def test_a_face_without_a_shortcoming_that_shows_only_otherwise_is_hard_to_see()
     assert "reduced" in found.detail
 
 
+def test_the_look_whose_face_has_the_highest_score_is_believed() -> None:
+    class Turning(BlockDetector):
+        """Doubtful of every block, but for one in a photo that was turned upside down."""
+
+        def detect(self, image_HW3: Pixels) -> list[DetectedFace]:
+            right = 0.3 * image_HW3.shape[1]
+            return [
+                DetectedFace(face.box, face.landmarks, 0.992 if face.box[0] > right else 0.9)
+                for face in super().detect(image_HW3)
+            ]
+
+    found = why_unseen(photo_of(112), Turning(), STANDARD)
+    assert [shortcoming.reason for shortcoming in found] == ["extreme_pose"]
+    assert "180" in found[0].detail
+
+
 def test_no_face_in_any_look_is_no_face() -> None:
     detector = Picky(lambda *_: False)
     (found,) = why_unseen(photo_of(112), detector, STANDARD)
