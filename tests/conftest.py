@@ -230,7 +230,7 @@ def embedders() -> dict[Path, Any]:
 
 @pytest.fixture
 def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> Iterator[ApiMaker]:
-    """make_api(bundle_path=..., quality="off", any other setting) -> Api on the gallery of this test.
+    """make_api(bundle_path=..., quality="off", ...) -> Api on the gallery of this test.
 
     A bundle of whole images gets no stand-in for a detector.
     """

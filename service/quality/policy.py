@@ -51,7 +51,7 @@ class Limits:
 STRICT: Final = Limits(
     min_face_px=64,
     min_sharpness=0.42,
-    min_brightness=0.25,
+    min_brightness=0.2,
     max_yaw_deg=30,
     max_pitch_deg=30,
     max_roll_deg=30,
