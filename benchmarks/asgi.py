@@ -37,6 +37,9 @@ class AsgiClient:
     def post(self, path: str, **what: Any) -> httpx.Response:
         return self.request("POST", path, **what)
 
+    def patch(self, path: str, **what: Any) -> httpx.Response:
+        return self.request("PATCH", path, **what)
+
     def delete(self, path: str, **what: Any) -> httpx.Response:
         return self.request("DELETE", path, **what)
 

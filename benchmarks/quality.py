@@ -46,7 +46,7 @@ from service.quality.measures import Quality, measure
 from service.quality.mirrored import with_mirrored_pose
 from service.quality.policy import QualityPolicies, QualityPolicy
 from service.recognizer import Recognizer, Timing
-from service.runtime import recognizer_for
+from service.served_bundles import recognizer_for
 from service.settings import Settings
 from service.usable_face import UnusableFace, usable_face
 

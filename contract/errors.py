@@ -10,18 +10,24 @@ OneGlanceError
 ├── PossibleDuplicateError        other subjects look as the new photos do
 ├── BundleError                   a bundle must not be loaded
 │   ├── ManifestError             manifest missing, malformed or of an unknown format
+│   ├── BundleNotFoundError       no bundle of that name is served
 │   └── BundleFileError           a file is missing or its hash differs
 ├── GalleryError
 │   ├── ContractMismatchError     embeddings of another bundle
 │   ├── CollectionNotFoundError
+│   ├── CollectionExistsError
+│   ├── CollectionInUseError      the service was started for it
 │   ├── SubjectNotFoundError
 │   ├── TemplateNotFoundError
+│   ├── CropNotFoundError         the template is there, its picture was not stored
 │   ├── SubjectConflictError      the subject exists and says something else
 │   ├── GalleryTooLargeError      more templates than a health report looks at
 │   ├── GalleryLockedError        another process owns the gallery file
 │   └── GalleryUnavailableError   the storage cannot be written or read now
 │       └── GalleryFullError      no room left on the storage
 ├── TooLittleDataError            a calibration that the data cannot support
+├── IdempotencyConflictError      an idempotency key came again with another content
+├── RequestUnderWayError          the first request with an idempotency key is not answered yet
 ├── JobNotFoundError              no job of that id, or it is long past
 ├── JobCancelledError             the service closed before the job was done
 └── OverloadedError               all places are taken: come back later
@@ -38,9 +44,13 @@ class OneGlanceError(Exception):
 
 
 class ImageError(OneGlanceError):
-    """The picture itself cannot be used. `reason` is the machine word of the API."""
+    """The picture itself cannot be used. `reason` is the machine word of the API.
+
+    field: which image of a request, where it has several in fields of their own.
+    """
 
     reason: str
+    field: str | None = None
 
 
 class NotAnImageError(ImageError):
@@ -66,12 +76,13 @@ class ImageTooLargeError(ImageError):
 class NoUsableFaceError(OneGlanceError):
     """A face was needed and none could be taken.
 
-    `items` pairs the index of each image with its machine-readable reasons.
+    `items` pairs each image, by its index or the field that it came in, with its machine-readable
+    reasons.
     """
 
-    def __init__(self, message: str, items: Sequence[tuple[int, Sequence[str]]] = ()) -> None:
+    def __init__(self, message: str, items: Sequence[tuple[int | str, Sequence[str]]] = ()) -> None:
         super().__init__(message)
-        self.items = tuple((index, tuple(reasons)) for index, reasons in items)
+        self.items = tuple((where, tuple(reasons)) for where, reasons in items)
 
 
 class PossibleDuplicateError(OneGlanceError):
@@ -97,6 +108,17 @@ class ManifestError(BundleError):
     """The manifest is missing, malformed or of a format that we do not know."""
 
 
+class BundleNotFoundError(BundleError):
+    """No bundle of that name is served."""
+
+    def __init__(self, bundle_id: str, served: Sequence[str]) -> None:
+        super().__init__(
+            f"No bundle {bundle_id!r} is served, but {', '.join(served)}: name one of these, or "
+            "start the service with its folder among further_bundle_paths."
+        )
+        self.bundle_id = bundle_id
+
+
 class BundleFileError(BundleError):
     """A file of the bundle is missing, or is not the one that the manifest pins."""
 
@@ -118,6 +140,25 @@ class ContractMismatchError(GalleryError):
         self.bundle_contract_id = bundle_contract_id
 
 
+class CollectionExistsError(GalleryError):
+    """There is a collection of that id already."""
+
+    def __init__(self, collection_id: str) -> None:
+        super().__init__(f"There is a collection {collection_id!r} already: choose another id.")
+        self.collection_id = collection_id
+
+
+class CollectionInUseError(GalleryError):
+    """The collection that the service was started for is not removed while it runs."""
+
+    def __init__(self, collection_id: str) -> None:
+        super().__init__(
+            f"The service was started for the collection {collection_id!r}: remove its subjects, "
+            "or stop the service and use oneglance gallery delete-collection."
+        )
+        self.collection_id = collection_id
+
+
 class SubjectNotFoundError(GalleryError):
     """No subject of that id."""
 
@@ -131,6 +172,17 @@ class TemplateNotFoundError(GalleryError):
 
     def __init__(self, template_id: str) -> None:
         super().__init__(f"There is no template {template_id!r}.")
+        self.template_id = template_id
+
+
+class CropNotFoundError(GalleryError):
+    """The template is there, the picture that it was made of was not stored."""
+
+    def __init__(self, template_id: str) -> None:
+        super().__init__(
+            f"No picture of the template {template_id!r} is stored: enrol with store_image=crop "
+            "to have it kept."
+        )
         self.template_id = template_id
 
 
@@ -193,6 +245,28 @@ class TooLittleDataError(OneGlanceError):
             "or give photos of people who are not enrolled."
         )
         self.subjects, self.uploaded, self.needed = subjects, uploaded, dict(needed)
+
+
+class IdempotencyConflictError(OneGlanceError):
+    """An idempotency key came again with another content; nothing was done."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The Idempotency-Key {key!r} came with another request before: choose a new key for "
+            "each request, and send the same one only to repeat it as it was."
+        )
+        self.key = key
+
+
+class RequestUnderWayError(OneGlanceError):
+    """The first request with an idempotency key is not answered yet; nothing was done."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The first request with the Idempotency-Key {key!r} is still under way: repeat it in "
+            "some seconds to get its answer."
+        )
+        self.key = key
 
 
 class JobNotFoundError(OneGlanceError):

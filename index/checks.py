@@ -53,11 +53,11 @@ def check_crops(crops: Sequence[bytes | None] | None, *, count: int) -> list[byt
     return list(crops)
 
 
-def check_subject_id(subject_id: str) -> str:
+def check_subject_id(subject_id: str, *, what: str = "subject id") -> str:
     """1 to 128 ASCII letters, digits and . _ : @ + ~ -, the first one a letter or digit."""
     if not SUBJECT_ID.fullmatch(subject_id):
         raise ValueError(
-            f"The subject id {_shown(subject_id)} cannot be used: take 1 to 128 ASCII letters, "
+            f"The {what} {_shown(subject_id)} cannot be used: take 1 to 128 ASCII letters, "
             "digits and . _ : @ + ~ - and begin with a letter or digit."
         )
     return subject_id
@@ -75,6 +75,14 @@ def check_text(text: str | None, *, what: str, max_chars: int) -> str | None:
             "no control characters among them."
         )
     return text
+
+
+def cannot_be_stored(text: str) -> bool:
+    """No row can have such a text, and a database may not even take it to compare with.
+
+    That is so for a zero byte in PostgreSQL, and for half a surrogate pair in both.
+    """
+    return any(c == "\0" or unicodedata.category(c) == "Cs" for c in text)
 
 
 def metadata_text(metadata: Mapping[str, JSON]) -> str:

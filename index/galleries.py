@@ -106,6 +106,10 @@ class Galleries:
 
         self.queue.run(work, lambda change: None)
 
+    def release(self, number: int) -> None:
+        """Let the view of a collection go, before it is removed."""
+        self._views.pop(number).searcher.close()
+
     def view(
         self, collection_id: str, contract: EmbeddingContract | None
     ) -> tuple[StoredCollection, View]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from contract.embedding_contract import EmbeddingContract
-from contract.errors import SubjectNotFoundError
+from contract.errors import SubjectNotFoundError, TemplateNotFoundError
 from index.checks import (
     check_crops,
     check_embeddings,
@@ -112,6 +112,15 @@ class Gallery(OpenCollection):
 
         return self.read(find)
 
+    def template(self, template_id: str) -> Template:
+        """The template of that id, and whose it is. Raises TemplateNotFoundError."""
+        known = self.read(
+            lambda scope: templates.describe_template(scope.c, scope.searched, template_id)
+        )
+        if known is None:
+            raise TemplateNotFoundError(template_id)
+        return known
+
     def crop(self, template_id: str) -> bytes | None:
         """The stored picture of a template, as it was given; None where there is none."""
 
@@ -121,8 +130,17 @@ class Gallery(OpenCollection):
 
         return self.read(find)
 
-    def subjects(self, *, limit: int, after: str | None = None) -> SubjectPage:
+    def subjects(
+        self,
+        *,
+        limit: int,
+        after: str | None = None,
+        name: str | None = None,
+        external_id: str | None = None,
+    ) -> SubjectPage:
         """Up to `limit` (1 to 1000) subjects in the order of their creation.
+
+        name, external_id: only those who are called exactly so; an index finds them.
 
         `after` is the `next_after` of the page before, None for the first page. It names a place
         in that order and not a subject, so it stays good whatever is removed or added meanwhile:
@@ -136,7 +154,12 @@ class Gallery(OpenCollection):
         # One more than asked tells whether there is a next page.
         rows = self.read(
             lambda scope: subjects.list_subjects(
-                scope.c, self.number, after=int(after or 0), limit=limit + 1
+                scope.c,
+                self.number,
+                after=int(after or 0),
+                limit=limit + 1,
+                name=name,
+                external_id=external_id,
             )
         )
         return SubjectPage(

@@ -10,11 +10,11 @@ from contract.errors import GalleryError, GalleryUnavailableError
 from index.postgres_connection import PostgresConnection
 from index.postgres_errors import damaged
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 PGVECTOR_AT_LEAST: Final = (0, 8)
 _TABLES_1: Final = ("contracts", "collections", "subjects", "templates", "crops", "audit")
 TABLES: Final = (*_TABLES_1, "calibrations")
-_TABLES_OF: Final = {1: _TABLES_1, 2: TABLES}
+_TABLES_OF: Final = {1: _TABLES_1, 2: TABLES, 3: TABLES}
 # Two replicas that start at once must not both make or change the tables: "OneGlanc" as a number.
 _SETUP_LOCK: Final = 0x4F6E65476C616E63
 
@@ -93,8 +93,12 @@ CREATE TABLE calibrations (
     record text COLLATE "C" NOT NULL
 );
 """
+_NAMES: Final = """
+CREATE INDEX subjects_by_name ON subjects (collection_number, name, number)
+    WHERE name IS NOT NULL;
+"""
 # To each version from the one before; 0 is a database without tables.
-_STEPS: Final = {1: _CREATE_1, 2: _CALIBRATIONS}
+_STEPS: Final = {1: _CREATE_1, 2: _CALIBRATIONS, 3: _NAMES}
 
 
 def is_current(connection: PostgresConnection) -> bool:

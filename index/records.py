@@ -49,6 +49,7 @@ class Template:
     """What may be said of a template without its embedding. has_crop: its picture is stored."""
 
     id: str
+    subject_id: str
     created_at: str
     has_crop: bool
 

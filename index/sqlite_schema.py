@@ -13,7 +13,7 @@ from contract.errors import GalleryError, GalleryUnavailableError
 from index.sqlite_errors import damaged
 
 APPLICATION_ID: Final = 0x4F6E6547  # "OneG"
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 # AUTOINCREMENT: a number is never given out again, so a late reference cannot hit another row.
 # Embeddings: float32, little-endian, D of them. Times: RFC 3339, UTC.
@@ -92,12 +92,21 @@ CREATE TABLE calibrations (
     record TEXT NOT NULL
 ) STRICT;
 """
-_CREATE: Final = _CREATE_2 + _CALIBRATIONS
+# Who is called so, in the order of their creation.
+_NAMES: Final = """
+CREATE INDEX subjects_by_name ON subjects (collection_number, name, number)
+    WHERE name IS NOT NULL;
+"""
+_CREATE: Final = _CREATE_2 + _CALIBRATIONS + _NAMES
+_TABLES_3: Final = {
+    *("contracts", "collections", "subjects", "templates", "crops", "audit", "calibrations"),
+}
 
 _TABLES_OF: Final = {
     1: {"gallery", "subjects", "templates"},
     2: {"contracts", "collections", "subjects", "templates", "crops", "audit"},
-    3: {"contracts", "collections", "subjects", "templates", "crops", "audit", "calibrations"},
+    3: _TABLES_3,
+    4: _TABLES_3,
 }
 
 # From the version that is the key to the next one. Numbers and ids stay what they were.
@@ -136,6 +145,7 @@ DROP TABLE subjects_1;
 DROP TABLE gallery_1;
 """,
     2: _CALIBRATIONS,
+    3: _NAMES,
 }
 
 

@@ -7,9 +7,40 @@ from fastapi import FastAPI
 
 from service import problems
 from service.body_limit import BodyLimit
+from service.description import DescribedApp
 from service.request_id import RequestId
-from service.routes import calibrations, enroll, health, health_reports, identify, jobs, subjects
+from service.routes import (
+    bundles,
+    calibrations,
+    collections,
+    enroll,
+    faces,
+    health,
+    health_reports,
+    identify,
+    identify_batch,
+    jobs,
+    subjects,
+    templates,
+    verify,
+)
 from service.runtime import Runtime
+
+ROUTES = (
+    enroll,
+    identify,
+    identify_batch,
+    verify,
+    faces,
+    subjects,
+    templates,
+    collections,
+    bundles,
+    calibrations,
+    health_reports,
+    jobs,
+    health,
+)
 
 DESCRIPTION = """Identification that needs one photo: enrol once, then match or unknown.
 
@@ -24,9 +55,16 @@ def create_app(runtime: Runtime) -> FastAPI:
         yield
         runtime.close()
 
-    app = FastAPI(title="OneGlance", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
+    app = DescribedApp(
+        title="OneGlance",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # A path with a slash too many is not there: a redirect would be an answer nobody documents.
+        redirect_slashes=False,
+    )
     app.state.runtime = runtime
-    for module in (enroll, identify, subjects, calibrations, health_reports, jobs, health):
+    for module in ROUTES:
         app.include_router(module.router)
     problems.install(app)
     # The last one added sees a request first: a refused body has its request id, too.

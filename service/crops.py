@@ -5,6 +5,7 @@ says of itself how it was aligned, since the gallery does not know.
 """
 
 import io
+import re
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,13 @@ from contract.manifest import InputSpec
 Pixels = npt.NDArray[np.uint8]
 
 _NOTE: Final = "oneglance-crop"
+_BEGINNINGS: Final = {
+    "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "image/jpeg": re.compile(rb"\xff\xd8\xff"),
+    "image/webp": re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+}
+_UNKNOWN_TYPE: Final = "application/octet-stream"
+IMAGE_TYPES: Final = (*_BEGINNINGS, _UNKNOWN_TYPE)
 
 
 class OtherCropError(OneGlanceError):
@@ -28,6 +36,15 @@ def kind_of(pixels: InputSpec) -> str:
     """Which crops a bundle takes, in one line."""
     fit = f" {pixels.fit}" if pixels.fit else ""
     return f"{pixels.alignment}{fit} {pixels.width}x{pixels.height} {pixels.color_order}"
+
+
+def image_type(data: bytes) -> str:
+    """The media type of a stored picture, one of IMAGE_TYPES, told from its beginning.
+
+    A gallery keeps what it was given, which an import may have made elsewhere.
+    """
+    found = (name for name, beginning in _BEGINNINGS.items() if beginning.match(data))
+    return next(found, _UNKNOWN_TYPE)
 
 
 def encode_crop(crop_HW3: Pixels, pixels: InputSpec) -> bytes:

@@ -51,6 +51,11 @@ class Threshold:
     reason: NoThreshold | None = None
     note: str | None = None
 
+    def accepts(self, similarity: float) -> bool:
+        """The one comparison of the product; only of a threshold that has a value."""
+        assert self.value is not None
+        return similarity >= self.value
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -85,7 +90,7 @@ def decide(
             similarity=similarity,
             margin=margin,
         )
-    accepted = best is not None and best.similarity >= threshold.value
+    accepted = best is not None and threshold.accepts(best.similarity)
     return Decision(
         verdict="match" if accepted else "unknown",
         reason=None,

@@ -62,18 +62,34 @@ def identify(
     # The margin needs the runner-up, whatever the caller wants to see.
     result = gallery.search(np.stack([e.embedding for e in embedded]), top_k=max(2, top_k))
     timing.stage("search", now)
-    found = []
-    for e, candidates in zip(embedded, result.candidates, strict=True):
-        quality = measure(e.face, e.crop)
-        poor = quality is not None and quality.score < min_quality
-        found.append(
-            IdentifiedFace(
-                face=e.face,
-                quality=quality,
-                decision=decide(candidates, threshold, poor=poor),
-                candidates=candidates[:top_k],
-            )
+    found = tuple(
+        identified_face(
+            e.face,
+            measure(e.face, e.crop),
+            candidates,
+            threshold,
+            top_k=top_k,
+            min_quality=min_quality,
         )
-    return Identified(
-        faces=tuple(found), threshold=threshold, revision=result.revision, timing=timing
+        for e, candidates in zip(embedded, result.candidates, strict=True)
+    )
+    return Identified(faces=found, threshold=threshold, revision=result.revision, timing=timing)
+
+
+def identified_face(
+    face: DetectedFace,
+    quality: Quality | None,
+    candidates: tuple[Candidate, ...],
+    threshold: Threshold,
+    *,
+    top_k: int,
+    min_quality: float,
+) -> IdentifiedFace:
+    """Decide over one face that was searched for, by its candidates, best first."""
+    poor = quality is not None and quality.score < min_quality
+    return IdentifiedFace(
+        face=face,
+        quality=quality,
+        decision=decide(candidates, threshold, poor=poor),
+        candidates=candidates[:top_k],
     )

@@ -2,6 +2,7 @@
 
 import http
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Scope
 
 from contract import errors as e
+from service.allowed_methods import allowed_methods
 from service.request_error import RequestError
 from service.request_id import HEADER, request_id_of
 from service.schemas import Problem
@@ -49,8 +51,14 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.PossibleDuplicateError: Kind(409, "possible_duplicate", "Perhaps enrolled already"),
     e.SubjectNotFoundError: Kind(404, "subject_not_found", "No such subject"),
     e.TemplateNotFoundError: Kind(404, "template_not_found", "No such template"),
+    e.CropNotFoundError: Kind(404, "crop_not_found", "No picture is stored"),
     e.CollectionNotFoundError: Kind(404, "collection_not_found", "No such collection"),
+    e.CollectionExistsError: Kind(409, "collection_exists", "The collection is there already"),
+    e.CollectionInUseError: Kind(409, "collection_in_use", "The service was started for it"),
+    e.BundleNotFoundError: Kind(404, "bundle_not_found", "No such bundle"),
     e.SubjectConflictError: Kind(409, "subject_conflict", "The subject says something else"),
+    e.IdempotencyConflictError: Kind(409, "idempotency_conflict", "The key is another request's"),
+    e.RequestUnderWayError: Kind(409, "request_under_way", "The first request is not answered yet"),
     e.ContractMismatchError: Kind(409, "bundle_mismatch", "Embeddings of another bundle"),
     e.GalleryTooLargeError: Kind(422, "gallery_too_large", "Too large for a health report"),
     e.GalleryFullError: Kind(507, "storage_full", "No room left on the storage"),
@@ -135,6 +143,8 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     kind = Kind(error.status_code, phrase.lower().replace(" ", "_"), phrase)
     answer = _problem(request.scope, kind, str(error.detail), [])
     answer.headers.update(error.headers or {})
+    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["allow"] = ", ".join(allowed_methods(request.app, request.scope))
     return answer
 
 
@@ -155,14 +165,28 @@ def _detail(error: Exception) -> str:
 
 def _items(error: Exception) -> list[dict[str, Any]]:
     if isinstance(error, e.NoUsableFaceError):
-        return [{"index": index, "reasons": list(reasons)} for index, reasons in error.items]
+        return [
+            {"index" if isinstance(where, int) else "field": where, "reasons": list(reasons)}
+            for where, reasons in error.items
+        ]
+    if isinstance(error, e.ImageError) and error.field is not None:
+        return [{"field": error.field, "reasons": [error.reason]}]
     if isinstance(error, e.PossibleDuplicateError):
         return [{"subject_id": who, "similarity": value} for who, value in error.duplicates]
     if isinstance(error, RequestError):
         return [{"field": error.field, "message": str(error)}]
     if isinstance(error, RequestValidationError):
-        return [
-            {"field": ".".join(map(str, item["loc"][1:])) or "body", "message": item["msg"]}
-            for item in error.errors()
-        ]
+        return [{"field": _field(item), "message": _message(item)} for item in error.errors()]
     return []
+
+
+def _field(item: Mapping[str, Any]) -> str:
+    # Of text that is no JSON the framework names the character where it ends to be some.
+    inside = () if item["type"] == "json_invalid" else item["loc"][1:]
+    return ".".join(map(str, inside)) or "body"
+
+
+def _message(item: Mapping[str, Any]) -> str:
+    if item["type"] == "json_invalid":
+        return f"not JSON: {item['ctx']['error']}, at character {item['loc'][-1]}"
+    return str(item["msg"])

@@ -6,23 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from contract.bundle import Bundle, load_bundle
 from contract.detection.base import FaceDetector
-from contract.detection.mtcnn import MtcnnDetector
-from contract.detection.whole_image import WholeImage
-from contract.images import ImageLimits
-from contract.manifest import InputSpec
-from index.gallery import Gallery
-from service.calibration_renewal import CalibrationRenewal
-from service.cropping import cropper_for
-from service.embedder import Embedder, TorchScriptEmbedder
-from service.expiry_sweep import ExpirySweep
+from index.galleries import Galleries
+from service.collections import Collections, ServedCollection
+from service.embedder import Embedder
+from service.idempotency import Idempotency
 from service.jobs import Jobs
 from service.locations import in_words
 from service.quality.policy import QualityPolicies
-from service.recognizer import Recognizer
+from service.served_bundles import ServedBundles, load_served
 from service.settings import Settings
-from service.thresholds import Thresholds
 from service.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -30,20 +23,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One bundle, one gallery and the threads that work on them."""
+    """Bundles, the collections of one database, and the threads that work on them."""
 
     settings: Settings
-    bundle: Bundle
-    detector: FaceDetector
-    embedder: Embedder
-    recognizer: Recognizer
+    bundles: ServedBundles
+    collections: Collections
+    galleries: Galleries
     quality_policies: QualityPolicies
-    gallery: Gallery
-    thresholds: Thresholds
     workers: Workers
     jobs: Jobs
-    expiry_sweep: ExpirySweep
-    calibration_renewal: CalibrationRenewal
+    idempotency: Idempotency
+
+    @property
+    def default(self) -> ServedCollection:
+        """The settings' collection."""
+        return self.collections.default
 
     @property
     def quality_policy_id(self) -> str:
@@ -52,17 +46,17 @@ class Runtime:
 
     def check(self) -> None:
         """Compute one embedding and read the gallery: raises what a request would."""
-        spec = self.bundle.manifest.input
-        self.embedder.embed(np.zeros((1, spec.height, spec.width, 3), dtype=np.uint8))
-        self.gallery.subjects(limit=1)
+        bundle = self.default.bundle
+        spec = bundle.bundle.manifest.input
+        bundle.embedder.embed(np.zeros((1, spec.height, spec.width, 3), dtype=np.uint8))
+        self.default.gallery.subjects(limit=1)
 
     def close(self) -> None:
         """Finish what was accepted, then let the gallery go."""
-        self.expiry_sweep.close()
-        self.calibration_renewal.close()
+        self.collections.stop()
         self.jobs.close()
         self.workers.close()
-        self.gallery.close()
+        self.galleries.close()
 
 
 def build_runtime(
@@ -71,85 +65,41 @@ def build_runtime(
     detector: FaceDetector | None = None,
     embedder: Embedder | None = None,
 ) -> Runtime:
-    """Load bundle, detector and gallery. Raises OneGlanceError when one must not be used.
+    """Load bundles, detector and gallery. Raises OneGlanceError when one must not be used.
 
     detector, embedder: others than the settings name, for tests and experiments.
     """
     # Requests run side by side in worker threads; a pool of torch threads in each would only
     # make them wait for one another.
     torch.set_num_threads(1)
-    bundle = load_bundle(settings.bundle_path)
-    # Refused before a network is loaded, or a gallery made.
-    cropper_for(bundle.manifest.input)
-    if embedder is None:
-        embedder = TorchScriptEmbedder(bundle, device=settings.device, precision=settings.precision)
-    recognizer = recognizer_for(bundle, embedder, settings, detector=detector)
-    gallery = Gallery.open(
-        settings.gallery,
-        bundle.manifest.contract,
-        collection=settings.collection,
-        tier=settings.search_tier,
-        scoring=settings.subject_score,
-    )
+    bundles = load_served(settings, detector=detector, embedder=embedder)
     log.info(
-        "bundle %s %s, gallery %s, collection %s with %d subjects",
-        bundle.manifest.name,
-        bundle.manifest.version,
+        "bundles %s, gallery %s",
+        ", ".join(served.id for served in bundles.all),
         in_words(settings.gallery),
-        gallery.collection_id,
-        gallery.subject_count,
     )
-    workers = Workers(threads=settings.worker_threads, queue=settings.max_queued_requests)
-    jobs = Jobs(queue=settings.max_queued_jobs, history=settings.max_remembered_jobs)
     policies = QualityPolicies(settings)
+    galleries = Galleries.open(
+        settings.gallery, tier=settings.search_tier, scoring=settings.subject_score
+    )
+    jobs = Jobs(queue=settings.max_queued_jobs, history=settings.max_remembered_jobs)
+    try:
+        collections = Collections(
+            galleries, bundles, jobs, settings, quality_policy_id=policies.default.id
+        )
+    except BaseException:
+        jobs.close()
+        galleries.close()
+        raise
     return Runtime(
         settings=settings,
-        bundle=bundle,
-        detector=recognizer.detector,
-        embedder=embedder,
-        recognizer=recognizer,
+        bundles=bundles,
+        collections=collections,
+        galleries=galleries,
         quality_policies=policies,
-        gallery=gallery,
-        thresholds=Thresholds(
-            bundle.manifest,
-            gallery,
-            quality_policy_id=policies.default.id,
-            target_fpir=settings.target_fpir,
-        ),
-        workers=workers,
+        workers=Workers(threads=settings.worker_threads, queue=settings.max_queued_requests),
         jobs=jobs,
-        expiry_sweep=ExpirySweep(gallery, every_s=settings.expiry_sweep_s),
-        calibration_renewal=CalibrationRenewal(
-            gallery,
-            jobs,
-            bundle=f"{bundle.manifest.name}@{bundle.manifest.version}",
-            quality_policy=policies.default.id,
-            every_s=settings.calibration_renewal_check_s,
+        idempotency=Idempotency(
+            keep_s=settings.idempotency_keep_s, most=settings.max_idempotency_keys
         ),
-    )
-
-
-def recognizer_for(
-    bundle: Bundle,
-    embedder: Embedder,
-    settings: Settings,
-    *,
-    detector: FaceDetector | None = None,
-) -> Recognizer:
-    """What embeds the faces of photos by a bundle; `detector` is another than the settings name."""
-    pixels = bundle.manifest.input
-    if detector is None:
-        detector = _detector(pixels, settings, embedder.device)
-    limits = ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    return Recognizer(detector, pixels, embedder, limits)
-
-
-def _detector(pixels: InputSpec, settings: Settings, device: str) -> FaceDetector:
-    """What finds the faces that a bundle of such `pixels` takes; no network without alignment."""
-    if pixels.alignment == "none":
-        return WholeImage()
-    return MtcnnDetector(
-        min_face_px=settings.detector_min_face_px,
-        max_side_px=settings.detector_max_side_px,
-        device=device,
     )

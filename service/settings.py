@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
     bundle_path: Path = Field(SHIPPED_BUNDLE, description="folder of the bundle to serve")
+    further_bundle_paths: str = Field(
+        "", description="folders of bundles to serve beside it, separated by commas"
+    )
     gallery: str = Field(
         "data/gallery.sqlite3",
         min_length=1,
@@ -94,11 +97,20 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(50_000_000, ge=1, description="width times height of one image")
     max_body_bytes: int = Field(100 * 1024 * 1024, ge=1, description="of one request")
     max_images_per_request: int = Field(20, ge=1, description="images in one enrolment")
+    max_images_per_batch: int = Field(
+        64, ge=1, le=1_000, description="images in one batch to identify"
+    )
     worker_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="images worked on at a time"
     )
     max_queued_requests: int = Field(
         64, ge=0, description="requests that wait for a worker; further ones are answered 503"
+    )
+    idempotency_keep_s: int = Field(
+        86_400, ge=1, le=604_800, description="seconds that an answer to an Idempotency-Key is kept"
+    )
+    max_idempotency_keys: int = Field(
+        10_000, ge=1, le=1_000_000, description="answers kept by their Idempotency-Key, in memory"
     )
     max_queued_jobs: int = Field(
         8, ge=0, description="jobs that wait for the running one; further ones are answered 503"

@@ -1,6 +1,7 @@
 """The threshold of this moment: from the request, a calibration and the gallery's present size."""
 
 import threading
+from dataclasses import replace
 from typing import Final, Literal
 
 from contract.calibration.thresholds import FpirThreshold, fpir_threshold
@@ -11,6 +12,9 @@ from service.calibration import CollectionCalibration, stored_calibration
 from service.decision import Evidence, Threshold
 
 OWN: Final = "the collection's own templates, and strangers that were uploaded for it"
+FOR_ONE: Final = (
+    "FMR is taken for the FPIR of a gallery of one subject, an estimate from measured galleries."
+)
 INVESTIGATING: Final = "mode=investigate lists candidates and decides nothing."
 
 # Thresholds remembered: for the targets that are in use, at one size of the gallery.
@@ -43,7 +47,38 @@ class Thresholds:
 
         Raises GalleryUnavailableError.
         """
-        stored, (number, own) = self._gallery.stored(), self._own_calibration()
+        return self._threshold(self._gallery.stored(), requested, target_fpir)
+
+    def for_one(
+        self,
+        *,
+        templates: int = 1,
+        requested: float | None = None,
+        target_fmr: float | None = None,
+    ) -> Threshold:
+        """For one photo against another, or against a subject of so many templates.
+
+        A false match of 1:1 is one of a search in a gallery of that subject alone, so the target
+        FMR is a target FPIR there; that of the settings unless given. Nothing was measured of such
+        galleries, so it is an estimate. Raises GalleryUnavailableError.
+        """
+        alone = replace(self._gallery.stored(), subject_count=1, template_count=templates)
+        found = self._threshold(alone, requested, target_fmr)
+        if found.source != "calibrated":
+            return found
+        evidence = found.evidence
+        return replace(
+            found,
+            basis="estimate",
+            # Its rates are those of searches among many.
+            evidence=evidence and replace(evidence, fpir=None, fnir=None),
+            note=" ".join(filter(None, (FOR_ONE, found.note))),
+        )
+
+    def _threshold(
+        self, stored: StoredCollection, requested: float | None, target_fpir: float | None
+    ) -> Threshold:
+        number, own = self._own_calibration()
         if requested is not None:
             return Threshold(
                 value=requested, source="request", gallery_subjects=stored.subject_count

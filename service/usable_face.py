@@ -32,10 +32,14 @@ class UsableFace:
 
 
 def usable_face(
-    recognizer: Recognizer, data: bytes, face_policy: FacePolicy, policy: QualityPolicy
+    recognizer: Recognizer,
+    data: bytes,
+    face_policy: FacePolicy,
+    policy: QualityPolicy,
+    timing: Timing | None = None,
 ) -> UsableFace:
     """The face of one image file, embedded and measured. Raises ImageError, or UnusableFace."""
-    timing = Timing()
+    timing = Timing() if timing is None else timing
     pixels, faces = recognizer.detect(data, timing)
     if not faces:
         raise UnusableFace(why_unseen(pixels, recognizer.detector, policy))

@@ -20,26 +20,16 @@ from PIL import Image
 from benchmarks.asgi import AsgiClient
 from benchmarks.pictures import encoded, huge_png
 from benchmarks.postgres_server import PostgresServer, postgres_running
+from benchmarks.tiny_bundle import THRESHOLD as THRESHOLD
+from benchmarks.tiny_bundle import WHOLE_SIDE_PX as WHOLE_SIDE_PX
+from benchmarks.tiny_bundle import write_tiny_bundle
 from contract.alignment import CROP_SIDE_PX, TEMPLATE
-from contract.bundle import load_bundle, sha256_of, write_manifest
-from contract.calibration.records import Calibration
+from contract.bundle import load_bundle
 from contract.detection.base import DetectedFace
 from contract.embedding_contract import EmbeddingContract
-from contract.fitting import Fit
-from contract.manifest import (
-    DefaultThreshold,
-    EmbeddingSpec,
-    InputSpec,
-    Manifest,
-    ModelFile,
-    Origin,
-    TrainingData,
-)
 
 Pixels = npt.NDArray[np.uint8]
 
-THRESHOLD = 0.7
-WHOLE_SIDE_PX = 40
 BLACK_MAX = 40
 
 
@@ -111,23 +101,12 @@ BundleMaker = Callable[..., Path]
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
     """make_bundle(threshold=0.7, drift=0.0, fit=None, calibration=None) -> folder of a bundle.
 
-    Its embedding is the picture in 8 x 8 grey blocks, mean removed, of length 1. `drift` is added
-    and taken away again, which costs bfloat16 the digits that float32 keeps. With a `fit` it takes
-    whole images, as squares of WHOLE_SIDE_PX.
+    See benchmarks.tiny_bundle.write_tiny_bundle.
     """
 
-    def make(
-        *,
-        threshold: float | None = THRESHOLD,
-        drift: float = 0.0,
-        fit: Fit | None = None,
-        calibration: Calibration | None = None,
-    ) -> Path:
+    def make(**options: Any) -> Path:
         folder = tmp_path_factory.mktemp("bundle")
-        data = _scripted_model(drift)
-        (folder / "model.ts").write_bytes(data)
-        manifest = _manifest(data, threshold, fit)
-        write_manifest(folder, manifest.replaced(calibration=calibration))
+        write_tiny_bundle(folder, **options)
         return folder
 
     return make
@@ -137,63 +116,6 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleMaker:
 def tiny_bundle(make_bundle: BundleMaker) -> Path:
     """A bundle whose default threshold is THRESHOLD."""
     return make_bundle()
-
-
-def _scripted_model(drift: float) -> bytes:
-    import io
-
-    import torch
-
-    from contract.torchscript import torchscript_deprecation_silenced
-
-    class Blocks(torch.nn.Module):
-        drift: torch.Tensor
-
-        def __init__(self, drift: float) -> None:
-            super().__init__()
-            self.register_buffer("drift", torch.tensor(drift))
-
-        def forward(self, crops_BHW3: torch.Tensor) -> torch.Tensor:
-            planes = crops_BHW3.permute(0, 3, 1, 2).float()
-            grey = torch.nn.functional.adaptive_avg_pool2d(planes, (8, 8)).mean(dim=1).flatten(1)
-            unit = torch.nn.functional.normalize(grey - grey.mean(dim=1, keepdim=True), dim=1)
-            return (unit.to(self.drift.dtype) + self.drift) - self.drift
-
-    buffer = io.BytesIO()
-    with torchscript_deprecation_silenced():
-        torch.jit.save(torch.jit.script(Blocks(drift)), buffer)
-    return buffer.getvalue()
-
-
-def _manifest(model: bytes, threshold: float | None, fit: Fit | None) -> Manifest:
-    side = CROP_SIDE_PX if fit is None else WHOLE_SIDE_PX
-    return Manifest(
-        format_version=3,
-        name="tiny",
-        version="1.2.3",
-        description="blocks of grey",
-        license="none",
-        model=ModelFile(file="model.ts", format="torchscript", weights_dtype="float32"),
-        files={"model.ts": sha256_of(model)},
-        embedding=EmbeddingSpec(size=64, space="l2", scale=1.0, d_max=2.0),
-        input=InputSpec(
-            width=side,
-            height=side,
-            color_order="RGB",
-            alignment="five_point_112" if fit is None else "none",
-            fit=fit,
-        ),
-        origin=Origin(loss="none", starting_points=[]),
-        limits=["anything but tests"],
-        training_data=[TrainingData(name="nothing", terms="none", identities=1, images=1)],
-        metrics=[],
-        default_threshold=None
-        if threshold is None
-        else DefaultThreshold(
-            similarity=threshold, fpir=0.01, gallery_subjects=100, searches=500, data="textures"
-        ),
-        calibration=None,
-    )
 
 
 class Api(AsgiClient):
@@ -256,7 +178,7 @@ def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> I
             detector=None if whole else detector,
             embedder=embedders.get(given["bundle_path"]),
         )
-        embedders[given["bundle_path"]] = runtime.embedder
+        embedders[given["bundle_path"]] = runtime.default.bundle.embedder
         made.append(Api(create_app(runtime), runtime, detector))
         return made[-1]
 

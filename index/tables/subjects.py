@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from index.checks import metadata_text
+from index.checks import cannot_be_stored, metadata_text
 from index.database import Connection
 from index.records import StoredSubject, Subject
 from index.tables.runs import rows_by_keys
@@ -36,10 +36,26 @@ def get_subjects(c: Connection, numbers: Collection[int]) -> dict[int, Subject]:
     return {stored.number: stored.subject for stored in known}
 
 
-def list_subjects(c: Connection, collection: int, *, after: int, limit: int) -> list[StoredSubject]:
-    """Up to `limit` subjects with numbers above `after`, ascending."""
-    where = "WHERE s.collection_number = ? AND s.number > ? ORDER BY s.number LIMIT ?"
-    return [_stored(row) for row in c.execute(f"{_SELECT} {where}", (collection, after, limit))]
+def list_subjects(
+    c: Connection,
+    collection: int,
+    *,
+    after: int,
+    limit: int,
+    name: str | None = None,
+    external_id: str | None = None,
+) -> list[StoredSubject]:
+    """Up to `limit` subjects with numbers above `after`, ascending; of that name or id only."""
+    where = "WHERE s.collection_number = ? AND s.number > ?"
+    wanted = {"name": name, "external_id": external_id}
+    given = {column: value for column, value in wanted.items() if value is not None}
+    if any(map(cannot_be_stored, given.values())):
+        return []
+    where += "".join(f" AND s.{column} = ?" for column in given)
+    values = (collection, after, *given.values(), limit)
+    return [
+        _stored(row) for row in c.execute(f"{_SELECT} {where} ORDER BY s.number LIMIT ?", values)
+    ]
 
 
 def expired_subjects(c: Connection, collection: int, *, now: str, limit: int) -> list[str]:
@@ -88,8 +104,10 @@ def remove_subject(c: Connection, number: int) -> None:
     c.execute("DELETE FROM subjects WHERE number = ?", (number,))
 
 
-def _one(c: Connection, where: str, *key: int | str) -> StoredSubject | None:
-    rows = c.execute(f"{_SELECT} {where}", key)
+def _one(c: Connection, where: str, collection: int, key: str) -> StoredSubject | None:
+    if cannot_be_stored(key):
+        return None
+    rows = c.execute(f"{_SELECT} {where}", (collection, key))
     return _stored(rows[0]) if rows else None
 
 

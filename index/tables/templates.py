@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from index.checks import cannot_be_stored
 from index.database import Connection
 from index.records import StoredTemplate, Template, TemplateBatch
 from index.tables.runs import rows_by_keys
 
 _SELECT = "SELECT number, subject_number, id, created_at, embedding FROM templates"
+_DESCRIBE = """
+SELECT t.id, s.id, t.created_at, EXISTS (SELECT 1 FROM crops c WHERE c.template_id = t.id)
+FROM templates t JOIN subjects s ON s.number = t.subject_number
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,8 @@ def numbers_of(c: Connection, of: UnderContract, subject_number: int) -> list[in
 
 def find_template(c: Connection, of: UnderContract, template_id: str) -> StoredTemplate | None:
     """The template of that id, or None."""
+    if cannot_be_stored(template_id):
+        return None
     where = "WHERE id = ? AND contract_number = ? AND collection_number = ?"
     rows = c.execute(f"{_SELECT} {where}", (template_id, of.contract, of.collection))
     return _stored(c, rows, of.size)[0] if rows else None
@@ -72,12 +79,17 @@ def find_template(c: Connection, of: UnderContract, template_id: str) -> StoredT
 
 def describe_templates(c: Connection, of: UnderContract, subject_number: int) -> list[Template]:
     """A subject's templates without their embeddings, oldest first."""
-    rows = c.execute(
-        "SELECT t.id, t.created_at, EXISTS (SELECT 1 FROM crops c WHERE c.template_id = t.id)"
-        " FROM templates t WHERE t.subject_number = ? AND t.contract_number = ? ORDER BY t.number",
-        (subject_number, of.contract),
-    )
-    return [Template(id=row[0], created_at=row[1], has_crop=bool(row[2])) for row in rows]
+    where = "WHERE t.subject_number = ? AND t.contract_number = ? ORDER BY t.number"
+    return _described(c.execute(f"{_DESCRIBE} {where}", (subject_number, of.contract)))
+
+
+def describe_template(c: Connection, of: UnderContract, template_id: str) -> Template | None:
+    """The template of that id without its embedding, or None."""
+    if cannot_be_stored(template_id):
+        return None
+    where = "WHERE t.id = ? AND t.contract_number = ? AND t.collection_number = ?"
+    found = _described(c.execute(f"{_DESCRIBE} {where}", (template_id, of.contract, of.collection)))
+    return found[0] if found else None
 
 
 def all_templates(c: Connection, of: UnderContract) -> Iterator[TemplateBatch]:
@@ -183,6 +195,13 @@ def get_crop(c: Connection, template_id: str) -> bytes | None:
     """The picture that a template was made of, None where none was stored."""
     rows = c.execute("SELECT image FROM crops WHERE template_id = ?", (template_id,))
     return bytes(rows[0][0]) if rows else None
+
+
+def _described(rows: Sequence[tuple[Any, ...]]) -> list[Template]:
+    return [
+        Template(id=row[0], subject_id=row[1], created_at=row[2], has_crop=bool(row[3]))
+        for row in rows
+    ]
 
 
 def _stored(c: Connection, rows: Sequence[tuple[Any, ...]], size: int) -> list[StoredTemplate]:

@@ -16,9 +16,10 @@ from service.calibration import (
 )
 from service.calibration_answer import CalibrationList, CalibrationOut
 from service.calibration_renewal import KIND
+from service.collections import ServedCollection
 from service.jobs import JobResult, Progress
 from service.request_error import RequestError
-from service.routes.common import RuntimeDep, bundle_ref, check_collection, problems, read_upload
+from service.routes.common import RuntimeDep, collection_of, problems, read_upload
 from service.routes.jobs import accepted
 from service.runtime import Runtime
 from service.schemas import JobAnswer
@@ -55,47 +56,51 @@ async def calibrate(
     Photos of further strangers support smaller targets; they are not kept. The job's result is the
     calibration, which is in use from then on.
     """
-    check_collection(runtime, collection_id)
+    served = await collection_of(runtime, collection_id)
     limit = runtime.settings.max_strangers_per_calibration
     if len(form.strangers) > limit:
         raise RequestError(
             "strangers", f"Send up to {limit} photos of strangers, not {len(form.strangers)}."
         )
     photos = [(await read_upload(upload)).data for upload in form.strangers]
-    job = runtime.jobs.submit(KIND, partial(_work, runtime, photos), alone=True)
+    job = runtime.jobs.submit(KIND, partial(_work, runtime, served, photos), alone=True)
     return accepted(job, request, response)
 
 
 @router.get("", response_model=CalibrationList, responses=problems(404, 422, 503))
 async def list_calibrations(collection_id: str, runtime: RuntimeDep) -> CalibrationList:
     """The collection's calibration, and whether thresholds come from it."""
-    check_collection(runtime, collection_id)
-    record = await runtime.workers.run(partial(stored_calibration, runtime.gallery))
-    return CalibrationList(calibrations=[_shown(runtime, record)] if record else [])
+    served = await collection_of(runtime, collection_id)
+    record = await runtime.workers.run(partial(stored_calibration, served.gallery))
+    return CalibrationList(calibrations=[_shown(runtime, served, record)] if record else [])
 
 
-def _work(runtime: Runtime, photos: list[bytes], progress: Progress) -> JobResult:
+def _work(
+    runtime: Runtime, served: ServedCollection, photos: list[bytes], progress: Progress
+) -> JobResult:
     def told() -> Iterator[bytes]:
         for done, photo in enumerate(photos):
             progress(PHOTOS_SHARE * done / len(photos))
             yield photo
 
-    strangers = embed_strangers(runtime.recognizer, told())
+    strangers = embed_strangers(served.bundle.recognizer, told())
     record = measure(
-        runtime.gallery,
+        served.gallery,
         strangers,
-        bundle=bundle_ref(runtime).id,
+        bundle=served.bundle.id,
         quality_policy=runtime.quality_policy_id,
         tell=lambda done: progress(PHOTOS_SHARE + (1 - PHOTOS_SHARE) * done),
     )
-    keep(runtime.gallery, record)
-    return _shown(runtime, record).model_dump(mode="json")
+    keep(served.gallery, record)
+    return _shown(runtime, served, record).model_dump(mode="json")
 
 
-def _shown(runtime: Runtime, record: CollectionCalibration) -> CalibrationOut:
+def _shown(
+    runtime: Runtime, served: ServedCollection, record: CollectionCalibration
+) -> CalibrationOut:
     unfit = record.unfit(
-        contract_id=runtime.gallery.contract.id,
+        contract_id=served.gallery.contract.id,
         quality_policy=runtime.quality_policy_id,
-        scoring=runtime.gallery.scoring,
+        scoring=served.gallery.scoring,
     )
     return CalibrationOut.of(record, unfit)

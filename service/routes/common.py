@@ -1,13 +1,15 @@
 """What all routes share: the runtime, documented problems, and reading uploads."""
 
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, UploadFile
+from fastapi import Depends, Query, Request, UploadFile
 
-from contract.errors import CollectionNotFoundError
+from service.collections import ServedCollection
 from service.enrolment import Upload
 from service.runtime import Runtime
 from service.schemas import BundleRef, Problem
+from service.served_bundles import ServedBundle
 
 
 def _runtime(request: Request) -> Runtime:
@@ -24,16 +26,24 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "Problem", "content": content} for status in statuses}
 
 
-def bundle_ref(runtime: Runtime) -> BundleRef:
-    """The bundle of this service."""
-    manifest = runtime.bundle.manifest
-    return BundleRef(id=f"{manifest.name}@{manifest.version}", sha256=runtime.bundle.sha256)
+# Of requests that are about one collection, as form field or query parameter.
+COLLECTION = "id of the collection; the service's own unless given"
+CollectionQuery = Annotated[str | None, Query(description=COLLECTION)]
 
 
-def check_collection(runtime: Runtime, collection_id: str) -> None:
-    """Raises CollectionNotFoundError: this service serves one collection."""
-    if collection_id != runtime.gallery.collection_id:
-        raise CollectionNotFoundError(collection_id)
+def bundle_ref(served: ServedBundle) -> BundleRef:
+    """The bundle that an answer's embeddings were made by."""
+    return BundleRef(id=served.id, sha256=served.bundle.sha256)
+
+
+async def collection_of(runtime: Runtime, collection_id: str | None) -> ServedCollection:
+    """The collection that a request is about, looked up in a worker thread.
+
+    Raises what Collections.of raises.
+    """
+    if collection_id is None:
+        return runtime.default
+    return await runtime.workers.run(partial(runtime.collections.of, collection_id))
 
 
 async def read_upload(upload: UploadFile) -> Upload:

@@ -1,17 +1,34 @@
 """POST /v1/enroll, also /enroll."""
 
 import json
-from functools import partial
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Form, Header, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.duplicates import Duplicates
-from service.enrolment import DuplicateCheck, Enrolled, StoreImage, SubjectWish, Terms, enroll
+from service.enrolment import (
+    DuplicateCheck,
+    Enrolled,
+    StoreImage,
+    SubjectWish,
+    Terms,
+    Upload,
+    enroll,
+)
+from service.idempotency import Answer, fingerprint
+from service.metadata import check_depth
 from service.request_error import RequestError
 from service.request_id import request_id_of
-from service.routes.common import RuntimeDep, bundle_ref, problems, read_upload
+from service.routes.common import (
+    COLLECTION,
+    RuntimeDep,
+    bundle_ref,
+    collection_of,
+    problems,
+    read_upload,
+)
 from service.schemas import (
     AcceptedImage,
     BundleRef,
@@ -25,8 +42,21 @@ from service.schemas import (
 from service.settings import PolicyName
 from service.usable_face import FacePolicy
 
-# Deeper JSON can be stored, but the framework could not write it into an answer again.
-METADATA_MAX_DEPTH: Final = 32
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        description="of your own choice, a new one for each request: the same request, sent again "
+        "with it, gets the first answer and enrols nobody twice",
+    ),
+]
+_REPLAYED: Final[dict[str, Any]] = {
+    "Idempotent-Replayed": {
+        "description": "true where the same request was answered before",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
 
 router = APIRouter(tags=["enrol"])
 
@@ -37,6 +67,7 @@ class EnrollForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     images: list[UploadFile] = Field(description="JPEG, PNG or WebP files, one face each")
+    collection: str | None = Field(None, description=COLLECTION)
     subject_id: str | None = Field(None, description="of a subject to add to, or to make")
     name: str | None = Field(None, description="for people to read")
     external_id: str | None = Field(None, description="the subject's id in your own system")
@@ -64,8 +95,13 @@ class EnrollForm(BaseModel):
     response_model=EnrollAnswer,
     status_code=201,
     responses={
-        200: {"description": "Added to a subject that was there", "model": EnrollAnswer},
-        **problems(400, 409, 413, 415, 422, 503, 507),
+        200: {
+            "description": "Added to a subject that was there",
+            "model": EnrollAnswer,
+            "headers": _REPLAYED,
+        },
+        201: {"headers": _REPLAYED},
+        **problems(400, 404, 409, 413, 415, 422, 503, 507),
     },
 )
 @router.post("/enroll", include_in_schema=False, response_model=EnrollAnswer, status_code=201)
@@ -73,12 +109,18 @@ async def enroll_images(
     form: Annotated[EnrollForm, Form(media_type="multipart/form-data")],
     runtime: RuntimeDep,
     request: Request,
-    response: Response,
-) -> EnrollAnswer:
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Store the face of each image as a template of one subject.
 
     201 for a new subject, 200 for templates added to one. Images that cannot be used are listed
     with their reasons; when none can, nothing is stored and the answer is 422.
+
+    With an `Idempotency-Key` a successful answer is kept for a time (24 hours unless the service is
+    set otherwise) and given again, word for word and with the header `Idempotent-Replayed: true`,
+    to the same fields and files. With others it is 409 `idempotency_conflict`, and while the first
+    request is still under way 409 `request_under_way`. Refusals are not kept: mend and send again.
+    Keys live in the memory of one process: a restart forgets them.
     """
     limit = runtime.settings.max_images_per_request
     if not 1 <= len(form.images) <= limit:
@@ -92,18 +134,44 @@ async def enroll_images(
         consent_ref=form.consent_ref,
         store_image=form.store_image,
     )
+    served = await collection_of(runtime, form.collection)
     terms = Terms(
         face_policy=form.face_policy,
         quality=runtime.quality_policies.named(form.quality),
         duplicate_check=form.duplicate_check,
-        find_threshold=runtime.thresholds.threshold,
+        find_threshold=served.thresholds.threshold,
     )
     uploads = [await read_upload(image) for image in form.images]
-    enrolled = await runtime.workers.run(
-        partial(enroll, runtime.recognizer, runtime.gallery, uploads, wish, terms)
+
+    def work() -> Answer:
+        enrolled = enroll(served.bundle.recognizer, served.gallery, uploads, wish, terms)
+        body = _answer(enrolled, bundle_ref(served.bundle), request_id_of(request.scope))
+        return Answer(
+            status=201 if enrolled.enrollment.created else 200,
+            body=body.model_dump_json().encode(),
+        )
+
+    def once() -> Answer:
+        if idempotency_key is None:
+            return work()
+        return runtime.idempotency.once(idempotency_key, _content(form, uploads), work)
+
+    # All of it in the worker thread, so that the answer is kept for a client that has gone away.
+    answer = await runtime.workers.run(once)
+    return Response(
+        answer.body,
+        answer.status,
+        headers={"Idempotent-Replayed": "true"} if answer.replayed else None,
+        media_type="application/json",
     )
-    response.status_code = 201 if enrolled.enrollment.created else 200
-    return _answer(enrolled, bundle_ref(runtime), request_id_of(request.scope))
+
+
+def _content(form: EnrollForm, uploads: Sequence[Upload]) -> bytes:
+    """What two requests have in common if they ask for the same."""
+    parts = [form.model_dump_json(exclude={"images"}).encode()]
+    for upload in uploads:
+        parts += [(upload.filename or "").encode(), upload.data]
+    return fingerprint(parts)
 
 
 def _metadata(text: str | None) -> dict[str, Any] | None:
@@ -115,17 +183,8 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
         raise RequestError("metadata", f"metadata is not JSON: {error}.") from error
     if not isinstance(metadata, dict):
         raise RequestError("metadata", 'metadata must be a JSON object, as in {"team": "blue"}.')
-    if not _nests_at_most(metadata, METADATA_MAX_DEPTH):
-        raise RequestError("metadata", f"metadata nests more than {METADATA_MAX_DEPTH} levels.")
+    check_depth(metadata)
     return metadata
-
-
-def _nests_at_most(value: Any, levels: int) -> bool:
-    """No more than so many objects and lists inside one another."""
-    if not isinstance(value, (dict, list)):
-        return True
-    inner = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_nests_at_most(item, levels - 1) for item in inner)
 
 
 def _answer(enrolled: Enrolled, bundle: BundleRef, request_id: str) -> EnrollAnswer:

@@ -18,11 +18,12 @@ async def healthz() -> Health:
 async def readyz(runtime: RuntimeDep) -> Ready:
     """The model computes and the gallery can be read: tried now, not remembered."""
     await runtime.workers.run(runtime.check)
+    bundle, stored = runtime.default.bundle, runtime.default.gallery.stored()
     return Ready(
-        bundle=bundle_ref(runtime),
-        detector=runtime.detector.name,
-        device=runtime.embedder.device,
-        precision=runtime.embedder.precision,
-        subjects=runtime.gallery.subject_count,
-        templates=runtime.gallery.template_count,
+        bundle=bundle_ref(bundle),
+        detector=bundle.recognizer.detector.name,
+        device=bundle.embedder.device,
+        precision=bundle.embedder.precision,
+        subjects=stored.subject_count,
+        templates=stored.template_count,
     )

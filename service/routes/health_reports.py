@@ -5,9 +5,10 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
+from index.gallery import Gallery
 from index.health.report import health_report
 from service.jobs import JobResult, Progress
-from service.routes.common import RuntimeDep, check_collection, problems
+from service.routes.common import RuntimeDep, collection_of, problems
 from service.routes.jobs import accepted
 from service.runtime import Runtime
 from service.schemas import JobAnswer
@@ -26,14 +27,14 @@ async def report_health(
     The job's result names likely duplicate subjects, templates that look like another subject, and
     templates that are like nobody, each with its similarities. Nothing is changed.
     """
-    check_collection(runtime, collection_id)
-    job = runtime.jobs.submit(KIND, partial(_work, runtime), alone=True)
+    served = await collection_of(runtime, collection_id)
+    job = runtime.jobs.submit(KIND, partial(_work, runtime, served.gallery), alone=True)
     return accepted(job, request, response)
 
 
-def _work(runtime: Runtime, progress: Progress) -> JobResult:
+def _work(runtime: Runtime, gallery: Gallery, progress: Progress) -> JobResult:
     report = health_report(
-        runtime.gallery,
+        gallery,
         max_templates=runtime.settings.max_health_report_templates,
         progress=progress,
     )

@@ -22,11 +22,11 @@ WAIT_S = 30.0
 def enrol_people(api: Api, count: int, *, templates: int = 2, seed: int = 0) -> None:
     """Subjects s0, s1, … with templates around a centre each, straight into the gallery."""
     rng = np.random.default_rng(seed)
-    first = api.runtime.gallery.subject_count
+    first = api.runtime.default.gallery.subject_count
     for number in range(first, first + count):
         rows = rng.standard_normal(64) + 0.5 * rng.standard_normal((templates, 64))
         unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        api.runtime.gallery.enroll(unit.astype(np.float32), subject_id=f"s{number}")
+        api.runtime.default.gallery.enroll(unit.astype(np.float32), subject_id=f"s{number}")
 
 
 def calibrate(api: Api, *photos: bytes) -> dict[str, Any]:
@@ -51,16 +51,16 @@ def shown(api: Api) -> list[dict[str, Any]]:
 def test_a_calibration_is_made_kept_and_shown(api: Api) -> None:
     assert shown(api) == []
     enrol_people(api, 31)
-    revision = api.runtime.gallery.revision
+    revision = api.runtime.default.gallery.revision
     job = calibrate(api)
     assert (job["status"], job["progress"], job["error"]) == ("succeeded", 1, None)
     (made,) = shown(api)
     assert made == job["result"]
-    seen = calibrated(search_itself(api.runtime.gallery))
+    seen = calibrated(search_itself(api.runtime.default.gallery))
     assert made == {
         "made_at": made["made_at"],
         "bundle": "tiny@1.2.3",
-        "contract_id": api.runtime.bundle.manifest.contract.id,
+        "contract_id": api.runtime.default.bundle.bundle.manifest.contract.id,
         "quality_policy": api.runtime.quality_policy_id,
         "scoring": "best",
         "gallery": {"subjects": 31, "templates": 62, "revision": revision},
@@ -80,13 +80,13 @@ def test_a_calibration_is_made_kept_and_shown(api: Api) -> None:
     }
     assert [p["target_fpir"] for p in made["points"]] == [0.1]
     assert [p["target_fpir"] for p in made["unsupported"]] == [0.01, 0.003, 0.001]
-    assert api.runtime.gallery.revision == revision + 1
+    assert api.runtime.default.gallery.revision == revision + 1
 
 
 def test_thresholds_come_from_it_at_once(api: Api) -> None:
     enrol_people(api, 31)
     calibrate(api)
-    threshold = api.runtime.thresholds.threshold(target_fpir=0.1)
+    threshold = api.runtime.default.thresholds.threshold(target_fpir=0.1)
     assert threshold.value == shown(api)[0]["points"][0]["threshold"]
 
 
@@ -116,12 +116,12 @@ def test_strangers_are_counted_and_failures_apart(api: Api) -> None:
 def test_nothing_of_a_person_is_kept(api: Api, tmp_path: Path) -> None:
     enrol_people(api, 30)
     calibrate(api, face_photo(100))
-    record = json.loads(api.runtime.gallery.calibration().record)
+    record = json.loads(api.runtime.default.gallery.calibration().record)
     assert "s0" not in json.dumps(record)
-    strangers = api.runtime.recognizer
+    strangers = api.runtime.default.bundle.recognizer
     pixels, faces = strangers.detect(face_photo(100), _timing())
     (face,) = strangers.embed(pixels, faces, _timing())
-    enrolled = api.runtime.gallery.read(
+    enrolled = api.runtime.default.gallery.read(
         lambda scope: scope.c.execute("SELECT embedding FROM templates LIMIT 1")
     )
     files = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
@@ -138,14 +138,14 @@ def _timing() -> Any:
 @pytest.mark.parametrize("subjects", [0, 5, 29])
 def test_too_little_data_is_refused_in_words_and_nothing_is_kept(api: Api, subjects: int) -> None:
     enrol_people(api, subjects)
-    revision = api.runtime.gallery.revision
+    revision = api.runtime.default.gallery.revision
     job = calibrate(api)
     assert (job["status"], job["result"]) == ("failed", None)
     assert (job["error"]["status"], job["error"]["code"]) == (422, "too_little_data")
     assert f"has {subjects if subjects > 1 else 0} subjects" in job["error"]["detail"]
     assert "30 for an FPIR of 10.0%, 300 for an FPIR of 1.0%" in job["error"]["detail"]
     assert shown(api) == []
-    assert api.runtime.gallery.revision == revision
+    assert api.runtime.default.gallery.revision == revision
 
 
 def test_another_collection_is_not_found(api: Api) -> None:
@@ -199,14 +199,14 @@ def test_it_is_in_use_as_long_as_it_fits(
     again = make_api(**settings)
     (made,) = shown(again)
     assert (made["in_use"], made["not_in_use_because"]) == (reason is None, reason)
-    threshold = again.runtime.thresholds.threshold(target_fpir=0.1)
+    threshold = again.runtime.default.thresholds.threshold(target_fpir=0.1)
     assert (threshold.value == made["points"][0]["threshold"]) == (reason is None)
 
 
 def test_another_bundle_puts_it_out_of_use(api: Api) -> None:
     enrol_people(api, 30)
     calibrate(api)
-    record = stored_calibration(api.runtime.gallery)
+    record = stored_calibration(api.runtime.default.gallery)
     assert record is not None
     fits: dict[str, Any] = {"quality_policy": record.quality_policy, "scoring": record.scoring}
     assert record.unfit(contract_id=record.contract_id, **fits) is None
@@ -214,7 +214,7 @@ def test_another_bundle_puts_it_out_of_use(api: Api) -> None:
 
 
 def test_a_record_of_another_release_is_none(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    gallery = api.runtime.gallery
+    gallery = api.runtime.default.gallery
     gallery.set_calibration(
         '{"version":2}', contract_id=gallery.contract.id, made_at="2026-01-01T00:00:00Z"
     )
@@ -226,11 +226,11 @@ def test_a_record_of_another_release_is_none(api: Api, caplog: pytest.LogCapture
 def test_a_record_survives_its_json(api: Api) -> None:
     enrol_people(api, 40)
     calibrate(api)
-    record = stored_calibration(api.runtime.gallery)
+    record = stored_calibration(api.runtime.default.gallery)
     assert record is not None
     assert CollectionCalibration.model_validate_json(record.model_dump_json()) == record
     exact: npt.NDArray[np.float64] = np.array([p.threshold for p in record.gallery.points])
-    search = search_itself(api.runtime.gallery).searches
+    search = search_itself(api.runtime.default.gallery).searches
     assert (search.best_T >= exact[0]).mean() <= 0.1 < (search.best_T >= exact[0] - 1e-12).mean()
 
 

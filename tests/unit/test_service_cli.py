@@ -66,8 +66,8 @@ def test_serve_starts_the_service_where_it_was_told(
 
     def run(app: Any, **where: object) -> None:
         runtime = app.state.runtime
-        assert runtime.bundle.manifest.name == "tiny"
-        assert runtime.gallery.subject_count == 0
+        assert runtime.default.bundle.bundle.manifest.name == "tiny"
+        assert runtime.default.gallery.subject_count == 0
         runtime.close()
         started.append(where)
 

@@ -33,8 +33,8 @@ def test_a_new_subject_is_created(api: Api) -> None:
     assert len({image["template_id"] for image in body["accepted"]}) == 2
     assert body["rejected"] == []
     assert body["bundle"]["id"] == "tiny@1.2.3"
-    assert body["bundle"]["sha256"] == api.runtime.bundle.sha256
-    assert body["gallery_revision"] == api.runtime.gallery.revision == 1
+    assert body["bundle"]["sha256"] == api.runtime.default.bundle.bundle.sha256
+    assert body["gallery_revision"] == api.runtime.default.gallery.revision == 1
     assert body["request_id"] == answer.headers["x-request-id"]
     stored = api.get(f"/v1/subjects/{subject['id']}").json()
     assert stored == {key: value for key, value in subject.items() if key != "created"}
@@ -235,7 +235,7 @@ def test_no_room_on_the_storage_is_507(api: Api, monkeypatch: pytest.MonkeyPatch
 
 
 def check_nothing_stored(api: Api) -> None:
-    gallery = api.runtime.gallery
+    gallery = api.runtime.default.gallery
     assert (gallery.revision, gallery.subject_count, gallery.template_count) == (0, 0, 0)
 
 
@@ -275,12 +275,12 @@ def test_another_consent_than_the_stored_one_is_a_conflict(api: Api) -> None:
 def test_a_crop_is_kept_only_when_asked_for_and_without_loss(api: Api) -> None:
     plain = api.enroll(ANN, subject_id="ann").json()["accepted"][0]["template_id"]
     kept = api.enroll(ANN, b"hello", ANN, subject_id="ann", store_image="crop").json()["accepted"]
-    gallery, pixels = api.runtime.gallery, api.runtime.bundle.manifest.input
+    gallery, pixels = api.runtime.default.gallery, api.runtime.default.bundle.bundle.manifest.input
     assert gallery.crop(plain) is None
     for image in kept:
         crop = gallery.crop(image["template_id"])
         assert crop is not None
         decoded = decode_crop(crop, pixels)
-        embedding = api.runtime.embedder.embed(np.stack([decoded]))
+        embedding = api.runtime.default.bundle.embedder.embed(np.stack([decoded]))
         assert gallery.search(embedding, top_k=1).candidates[0][0].similarity == 1.0
     assert [template.has_crop for template in gallery.templates("ann")] == [False, True, True]

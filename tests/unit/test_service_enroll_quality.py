@@ -159,7 +159,7 @@ def test_strict_refuses_a_photo_that_is_nearer_to_another_subject(strict: Api) -
             problem = check_problem(answer, 422, "no_usable_face")
             assert problem["errors"] == [{"index": 0, "reasons": ["nearer_to_other_subject"]}]
             assert "'bob'" in problem["detail"]
-    assert strict.runtime.gallery.subject("ann").template_count == 2
+    assert strict.runtime.default.gallery.subject("ann").template_count == 2
     stray = photo(mixed(1, 2, 0.7))
     assert strict.enroll(stray, subject_id="ann", quality="standard").status_code == 200
 
@@ -225,7 +225,7 @@ def test_duplicates_begin_at_the_threshold_and_the_nearest_comes_first(make_api:
     for share in (0.0, 0.2, 0.4, 1.0):
         api.enroll(photo(mixed(1, 2, share)), subject_id=f"share-{share}", duplicate_check="off")
     new = photo(block(1))
-    found = api.runtime.gallery.search(_embedding(api, new), top_k=10).candidates[0]
+    found = api.runtime.default.gallery.search(_embedding(api, new), top_k=10).candidates[0]
     expected = [(c.subject.id, c.similarity) for c in found if c.similarity >= THRESHOLD]
     assert 1 < len(expected) < 4
     warnings = api.enroll(new, name="Ann").json()["warnings"]
@@ -235,20 +235,20 @@ def test_duplicates_begin_at_the_threshold_and_the_nearest_comes_first(make_api:
 def _embedding(api: Api, file: bytes) -> npt.NDArray[np.float32]:
     from service.recognizer import Timing
 
-    pixels, faces = api.runtime.recognizer.detect(file, Timing())
-    (embedded,) = api.runtime.recognizer.embed(pixels, faces, Timing())
+    pixels, faces = api.runtime.default.bundle.recognizer.detect(file, Timing())
+    (embedded,) = api.runtime.default.bundle.recognizer.embed(pixels, faces, Timing())
     return np.stack([embedded.embedding])
 
 
 def test_a_duplicate_is_refused_where_that_is_asked_and_nothing_is_stored(api: Api) -> None:
     api.enroll(ANN, subject_id="ann")
-    before = api.runtime.gallery.revision
+    before = api.runtime.default.gallery.revision
     answer = api.enroll(ANN, BOB, name="Somebody", duplicate_check="reject")
     problem = check_problem(answer, 409, "possible_duplicate")
     assert problem["errors"] == [{"subject_id": "ann", "similarity": 1.0}]
     assert "'ann'" in problem["detail"]
     assert "duplicate_check=warn" in problem["detail"]
-    gallery = api.runtime.gallery
+    gallery = api.runtime.default.gallery
     assert (gallery.revision, gallery.subject_count) == (before, 1)
     assert api.enroll(ANN, subject_id="ann", duplicate_check="reject").status_code == 200
     assert api.enroll(BOB, subject_id="bob", duplicate_check="reject").status_code == 201
@@ -274,10 +274,10 @@ def test_without_a_threshold_nobody_can_be_told_and_that_is_said(without_thresho
     assert (warning["code"], warning["subject_id"]) == ("duplicates_not_checked", None)
     assert "threshold" in warning["detail"]
     assert api.enroll(ANN, duplicate_check="off").json()["warnings"] == []
-    before = api.runtime.gallery.revision
+    before = api.runtime.default.gallery.revision
     problem = check_problem(api.enroll(ANN, duplicate_check="reject"), 422, "invalid_request")
     assert problem["errors"][0]["field"] == "duplicate_check"
-    assert api.runtime.gallery.revision == before
+    assert api.runtime.default.gallery.revision == before
 
 
 @pytest.mark.parametrize(("value", "told"), [(0.0, ["ann", "bob"]), (0.999, ["ann"])])

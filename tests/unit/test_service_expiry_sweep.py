@@ -55,6 +55,6 @@ def test_the_service_sweeps(make_api: ApiMaker) -> None:
     api: Any = make_api(expiry_sweep_s=1)
     assert api.enroll(face_photo(1), expires_at="2020-01-01T00:00:00Z").status_code == 201
     deadline = time.monotonic() + LIMIT_S
-    while api.runtime.gallery.subject_count and time.monotonic() < deadline:
+    while api.runtime.default.gallery.subject_count and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert api.runtime.gallery.subject_count == 0
+    assert api.runtime.default.gallery.subject_count == 0

@@ -190,7 +190,7 @@ def test_delete_template_asks_and_refuses(
 
 
 def test_the_service_reports_in_the_background(api: Api) -> None:
-    faulty = fill(api.runtime.gallery)
+    faulty = fill(api.runtime.default.gallery)
     answer = api.post("/v1/collections/default/health-reports")
     assert answer.status_code == 202, answer.text
     job = answer.json()["job"]
@@ -208,7 +208,7 @@ def test_another_collection_is_not_served(api: Api) -> None:
 
 def test_a_gallery_that_is_too_large_fails_the_job_in_words(make_api: ApiMaker) -> None:
     api = make_api(max_health_report_templates=72)
-    fill(api.runtime.gallery)
+    fill(api.runtime.default.gallery)
     job = api.post("/v1/collections/default/health-reports").json()["job"]
     api.runtime.jobs.wait(job["id"], timeout_s=30)
     failed = api.get(f"/v1/jobs/{job['id']}").json()["job"]

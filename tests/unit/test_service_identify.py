@@ -39,7 +39,10 @@ def test_someone_enrolled_is_a_match(known: Api) -> None:
     (candidate,) = face["candidates"]
     assert candidate["subject"] == face["subject"]
     assert candidate["similarity"] == face["similarity"]
-    assert body["bundle"] == {"id": "tiny@1.2.3", "sha256": known.runtime.bundle.sha256}
+    assert body["bundle"] == {
+        "id": "tiny@1.2.3",
+        "sha256": known.runtime.default.bundle.bundle.sha256,
+    }
     assert body["gallery_revision"] == 3
     assert set(body["timing_ms"]) == {"decode", "detect", "embed", "search"}
     assert all(ms >= 0 for ms in body["timing_ms"].values())
@@ -205,7 +208,7 @@ def test_a_picture_of_too_many_pixels_is_refused(api: Api, huge_png_file: bytes)
         ({"threshold": 1.5}, "threshold"),
         ({"threshold": "nan"}, "threshold"),
         ({"threshold": "high"}, "threshold"),
-        ({"collection": "vip"}, "collection"),
+        ({"colection": "vip"}, "colection"),
     ],
 )
 def test_a_field_that_cannot_be_used_is_named(api: Api, fields: dict[str, Any], field: str) -> None:

@@ -23,6 +23,10 @@ def test_the_snapshot_has_every_route() -> None:
     assert routes == {
         ("post", "/v1/enroll"),
         ("post", "/v1/identify"),
+        ("post", "/v1/identify/batch"),
+        ("post", "/v1/verify"),
+        ("post", "/v1/detect"),
+        ("post", "/v1/embed"),
         ("get", "/v1/subjects"),
         ("get", "/v1/subjects/{subject_id}"),
         ("delete", "/v1/subjects/{subject_id}"),

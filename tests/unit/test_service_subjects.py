@@ -57,7 +57,7 @@ def test_a_deleted_subject_is_gone(five: Api) -> None:
         assert "'s1'" in problem["detail"]
     left = [subject["id"] for subject in five.get("/v1/subjects").json()["subjects"]]
     assert left == ["s0", "s2", "s3", "s4"]
-    assert five.runtime.gallery.template_count == 4
+    assert five.runtime.default.gallery.template_count == 4
 
 
 def test_an_unknown_subject_is_not_found(api: Api) -> None:
@@ -83,7 +83,7 @@ def test_a_limit_out_of_range_is_refused(api: Api, limit: object) -> None:
 
 def test_healthz_answers_also_without_a_gallery(api: Api) -> None:
     assert api.get("/healthz").json() == {"status": "ok"}
-    api.runtime.gallery.close()
+    api.runtime.default.gallery.close()
     assert api.get("/healthz").status_code == 200
 
 
@@ -92,17 +92,17 @@ def test_readyz_tells_what_is_served(five: Api) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ready",
-        "bundle": {"id": "tiny@1.2.3", "sha256": five.runtime.bundle.sha256},
+        "bundle": {"id": "tiny@1.2.3", "sha256": five.runtime.default.bundle.bundle.sha256},
         "detector": "blocks",
         "device": "cpu",
-        "precision": five.runtime.embedder.precision,
+        "precision": five.runtime.default.bundle.embedder.precision,
         "subjects": 5,
         "templates": 5,
     }
 
 
 def test_a_closed_gallery_is_not_ready(api: Api) -> None:
-    api.runtime.gallery.close()
+    api.runtime.default.gallery.close()
     for answer in (
         api.get("/readyz"),
         api.get("/v1/subjects"),
@@ -124,7 +124,7 @@ def test_readyz_tries_model_and_gallery_each_time(
         raise RuntimeError("no memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(api.runtime.embedder), "embed", broken)
+        patch.setattr(type(api.runtime.default.bundle.embedder), "embed", broken)
         check_problem(api.get("/readyz"), 500, "internal_error")
     with monkeypatch.context() as patch:
         patch.setattr(Gallery, "subjects", broken)

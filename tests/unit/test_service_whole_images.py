@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-import service.runtime
+import service.served_bundles
 from benchmarks.pictures import encoded
 from tests.conftest import (
     NO_FACE,
@@ -83,7 +83,7 @@ def test_no_detector_is_loaded(
     def refuse(**_: object) -> None:
         raise AssertionError("It was loaded.")
 
-    monkeypatch.setattr(service.runtime, "MtcnnDetector", refuse)
+    monkeypatch.setattr(service.served_bundles, "MtcnnDetector", refuse)
     api = make_api(bundle_path=make_bundle(fit="pad"))
     assert api.get("/readyz").json()["detector"] == "whole_image"
 
@@ -105,13 +105,13 @@ def test_the_model_sees_the_fit_of_the_manifest(
 ) -> None:
     api = make_api(bundle_path=make_bundle(fit=fit))
     seen: list[Pixels] = []
-    embed = api.runtime.embedder.embed
+    embed = api.runtime.default.bundle.embedder.embed
 
     def watched(crops: Pixels) -> Any:
         seen.append(crops)
         return embed(crops)
 
-    monkeypatch.setattr(api.runtime.embedder, "embed", watched)
+    monkeypatch.setattr(api.runtime.default.bundle.embedder, "embed", watched)
     assert api.enroll(encoded(THIRDS), name="thirds").status_code == 201
     (crops,) = seen
     assert (crops.shape, crops.dtype) == ((1, WHOLE_SIDE_PX, WHOLE_SIDE_PX, 3), np.uint8)

@@ -38,7 +38,7 @@ def _run(args: argparse.Namespace) -> int:
     from service.calibration import NOBODY, embed_strangers, keep, measure
     from service.embedder import TorchScriptEmbedder
     from service.quality.policy import QualityPolicies
-    from service.runtime import recognizer_for
+    from service.served_bundles import recognizer_for
 
     settings = settings_of(args)
     files = _files(args.strangers) if args.strangers else []

@@ -84,7 +84,7 @@ def _embed(args: argparse.Namespace, gallery: Gallery) -> int:
     from contract.bundle import load_bundle
     from service.embedder import TorchScriptEmbedder
     from service.reembedding import embed_crops, embed_originals, folders_of
-    from service.runtime import recognizer_for
+    from service.served_bundles import recognizer_for
 
     settings = settings_of(args)
     bundle = load_bundle(args.bundle_path)

@@ -1,0 +1,103 @@
+"""Idempotency keys: a request that is sent again gets the first answer, and is not done again.
+
+A client that hears nothing cannot know whether its request was done. With a key of its own choice
+it may ask again. Answers are kept in memory: a restart forgets them, and replicas do not share
+them. They outlive what they speak of, so that a late repetition cannot bring back who was removed.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from contract.errors import IdempotencyConflictError, RequestUnderWayError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A successful answer. body: JSON. replayed: given before, to the same request."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """until: by the clock, in seconds."""
+
+    content: bytes
+    answer: Answer
+    until: float
+
+
+class Idempotency:
+    """Answers by key, the last `most` of them, each for `keep_s` seconds. Any thread may call."""
+
+    def __init__(
+        self, *, keep_s: float, most: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._keep_s, self._most, self._clock = keep_s, most, clock
+        self._lock = threading.Lock()
+        # As a request is under way in its own thread, there are never more of these than threads.
+        self._under_way: dict[str, bytes] = {}
+        # In the order of being answered, which is that of being forgotten.
+        self._kept: dict[str, _Kept] = {}
+
+    def once(self, key: str, content: bytes, work: Callable[[], Answer]) -> Answer:
+        """What `work` answers, or what it answered to this key before.
+
+        content: fingerprint() of all that decides what the request does. What `work` raises is
+        raised, and the key is free again.
+        Raises IdempotencyConflictError (the key came with another content), or
+        RequestUnderWayError (the first request with it is not answered yet).
+        """
+        known = self._begin(key, content)
+        if known is not None:
+            return known
+        try:
+            answer = work()
+        except BaseException:
+            with self._lock:
+                del self._under_way[key]
+            raise
+        self._keep(key, content, answer)
+        return answer
+
+    def _begin(self, key: str, content: bytes) -> Answer | None:
+        with self._lock:
+            self._forget()
+            kept = self._kept.get(key)
+            first = kept.content if kept else self._under_way.get(key)
+            if first is None:
+                self._under_way[key] = content
+                return None
+            if first != content:
+                raise IdempotencyConflictError(key)
+            if kept is None:
+                raise RequestUnderWayError(key)
+            return Answer(status=kept.answer.status, body=kept.answer.body, replayed=True)
+
+    def _keep(self, key: str, content: bytes, answer: Answer) -> None:
+        with self._lock:
+            until = self._clock() + self._keep_s
+            del self._under_way[key]
+            self._kept[key] = _Kept(content=content, answer=answer, until=until)
+            self._forget()
+
+    def _forget(self) -> None:
+        now = self._clock()
+        while self._kept:
+            oldest = next(iter(self._kept))
+            if len(self._kept) <= self._most and self._kept[oldest].until > now:
+                break
+            del self._kept[oldest]
+
+
+def fingerprint(parts: Iterable[bytes]) -> bytes:
+    """A short name of these parts in this order: other parts, or cut otherwise, another name."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(part).digest())
+    return whole.digest()

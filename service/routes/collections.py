@@ -1,0 +1,96 @@
+"""/v1/collections."""
+
+from functools import partial
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from service.collections import ListedCollection
+from service.request_error import RequestError
+from service.routes.common import RuntimeDep, bundle_ref, problems
+from service.runtime import Runtime
+from service.schemas import BundleRef, Model
+
+router = APIRouter(prefix="/v1/collections", tags=["collections"])
+
+
+class NewCollection(Model):
+    """What a new collection is to be."""
+
+    id: str = Field(
+        description="1 to 128 letters, digits and . _ : @ + ~ -, a letter or digit first"
+    )
+    bundle: str | None = Field(
+        None, description="name of a served bundle, or name@version; the service's own unless given"
+    )
+
+
+class CollectionOut(Model):
+    """A named gallery, bound to the bundle that makes its embeddings."""
+
+    id: str
+    bundle: BundleRef | None = Field(description="null where the bundle is not served now")
+    contract_id: str = Field(description="what its embeddings are told by")
+    subject_count: int
+    template_count: int
+    revision: int
+    created_at: str
+    default: bool = Field(description="meant by requests that name no collection")
+
+
+class CollectionsOut(Model):
+    """All collections, oldest first."""
+
+    collections: list[CollectionOut]
+
+
+@router.get("", response_model=CollectionsOut, responses=problems(503))
+async def list_collections(runtime: RuntimeDep) -> CollectionsOut:
+    """Every collection of the gallery, those of bundles that are not served now included."""
+    found = await runtime.workers.run(runtime.collections.all)
+    return CollectionsOut(collections=[_shown(runtime, listed) for listed in found])
+
+
+@router.post(
+    "", status_code=201, response_model=CollectionOut, responses=problems(404, 409, 422, 503, 507)
+)
+async def create_collection(wanted: NewCollection, runtime: RuntimeDep) -> CollectionOut:
+    """Make an empty collection of one of the served bundles; it stays bound to it."""
+    bundle = runtime.bundles.default
+    if wanted.bundle is not None:
+        bundle = runtime.bundles.named(wanted.bundle)
+    try:
+        await runtime.workers.run(partial(runtime.collections.create, wanted.id, bundle))
+    except ValueError as error:
+        raise RequestError("id", str(error)) from error
+    return await get_collection(wanted.id, runtime)
+
+
+@router.get("/{collection_id}", response_model=CollectionOut, responses=problems(404, 422, 503))
+async def get_collection(collection_id: str, runtime: RuntimeDep) -> CollectionOut:
+    """One collection."""
+    listed = await runtime.workers.run(partial(runtime.collections.listed, collection_id))
+    return _shown(runtime, listed)
+
+
+@router.delete("/{collection_id}", status_code=204, responses=problems(404, 409, 422, 503, 507))
+async def delete_collection(collection_id: str, runtime: RuntimeDep) -> None:
+    """Remove a collection with all its subjects and templates.
+
+    Not the one that the service was started for: that is 409.
+    """
+    await runtime.workers.run(partial(runtime.collections.remove, collection_id))
+
+
+def _shown(runtime: Runtime, listed: ListedCollection) -> CollectionOut:
+    stored = listed.stored
+    return CollectionOut(
+        id=stored.id,
+        bundle=None if listed.bundle is None else bundle_ref(listed.bundle),
+        contract_id=listed.contract_id,
+        subject_count=stored.subject_count,
+        template_count=stored.template_count,
+        revision=stored.revision,
+        created_at=stored.created_at,
+        default=stored.id == runtime.default.id,
+    )
