@@ -9,7 +9,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 .PHONY: help install serve demo test check format openapi golden \
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
-	proof-strangers proof-lfw proof-open-set proof-fpir proof-health proof-self-calibration \
+	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
 	proof-quality proof-simpsons proof-input proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	bench-search bench-rabitq bench-enrol bench-portable \
@@ -140,6 +140,9 @@ proof-open-set: $(WEIGHTS) ## bar: 300 people of LFW and strangers, FNIR at FPIR
 
 proof-fpir: $(STAMP) ## bar: strangers called match as often as stated, N = 100 to 1,000 (after both packs)
 	$(BIN)/python -m benchmarks.fpir
+
+proof-fmr: $(STAMP) ## bar: pairs of strangers verified as often as stated (after both packs)
+	$(BIN)/python -m benchmarks.fmr
 
 proof-health: $(STAMP) ## bar: faults planted among 500 subjects, 90 % found (after both packs)
 	$(BIN)/python -m benchmarks.gallery_health

@@ -10,6 +10,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.core.result import Err
 from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
@@ -19,7 +20,22 @@ from benchmarks.rude_requests import RudeRequest
 # Whether valid data is taken is not asked: no schema can say which photos show a face, or that two
 # wishes contradict each other.
 NOT_CHECKED: Final = "positive_data_acceptance"
+# What no generator of texts would hit upon, where most operations refuse all else.
+WORDS: Final = {
+    "collection": ["default", "things"],
+    "collection_id": ["default", "things", "x1", "x2"],
+    "id": ["x1", "x2"],
+    "bundle": ["tiny", "whole"],
+    "metadata": ['{"team": "blue"}', "{}", '{"a": [1, null, {"b": 2.5}]}'],
+    "expires_at": ["2999-12-31T23:59:59Z", "2999-01-01T00:00:00+02:00"],
+    "subject_id": ["ada", "bob"],
+    "external_id": ["1", "2"],
+    "into": ["ada", "bob"],
+}
+WORDS_SHARE: Final = 0.6
 REMEMBERED_CASES: Final = 50
+
+Case = schemathesis.Case[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +50,11 @@ class Fault:
 
 @dataclass(slots=True)
 class Report:
-    """examples: requests of each operation. faults: how often each came up."""
+    """examples: requests of each operation. accepted: those of them that it did, 2xx. steps: of
+    chains of operations. faults: how often each came up."""
 
     examples: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
     rude: int = 0
     steps: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
@@ -53,6 +71,12 @@ def config(*, examples: int, seed: int) -> SchemathesisConfig:
                 "mode": "all",
                 "max-examples": examples,
                 "database": "none",
+            },
+            "dictionaries": {name: {"values": words} for name, words in WORDS.items()},
+            "parameters": {
+                place + name: {"dictionary": name, "probability": WORDS_SHARE}
+                for place in ("body.", "query.", "path.")
+                for name in WORDS
             },
             "checks": {
                 # Busy is an answer, too; problem_json sees to it that it says when to come back.
@@ -91,9 +115,7 @@ def with_file_format(document: dict[str, Any]) -> dict[str, Any]:
 
 
 @schemathesis.check
-def problem_json(
-    _: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
-) -> None:
+def problem_json(_: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> None:
     """No 5xx but a 503 with Retry-After; errors are problem+json with code and request_id."""
     faults = faults_of(
         Answer(
@@ -112,13 +134,16 @@ def run(schema: BaseSchema, report: Report, *, examples: int) -> None:
 
     An operation that takes little has few different requests: those are sent again.
     """
-    asked: dict[str, list[schemathesis.Case]] = {}
+    asked: dict[str, list[Case]] = {}
     for event in from_schema(schema).execute():
         if isinstance(event, events.ScenarioFinished):
             _note(event, report, asked)
         elif isinstance(event, (events.NonFatalError, events.FatalError, events.Interrupted)):
             _fault(report, getattr(event, "label", "schemathesis"), "the run itself", str(event))
     for result in schema.get_all_operations():
+        if isinstance(result, Err):
+            _fault(report, "schemathesis", "the description", str(result.err()))
+            continue
         label = result.ok().label
         if label not in asked:
             _fault(report, label, "examples", "it was never asked")
@@ -145,18 +170,17 @@ def send_rudely(
         _fault(report, label, request.name, words, repr(request)[:1000])
 
 
-def _send_again(case: schemathesis.Case, report: Report) -> None:
-    report.examples[case.operation.label] += 1
+def _send_again(case: Case, report: Report) -> None:
+    response = case.call()
+    _count(report, case, response)
     try:
-        case.call_and_validate()
+        case.validate_response(response)
     except FailureGroup as group:
         for failure in group.exceptions:
             _fault(report, case.operation.label, type(failure).__name__, failure.message)
 
 
-def _note(
-    event: events.ScenarioFinished, report: Report, asked: dict[str, list[schemathesis.Case]]
-) -> None:
+def _note(event: events.ScenarioFinished, report: Report, asked: dict[str, list[Case]]) -> None:
     """Count the requests of `event`, keep some of each operation, and what was wrong."""
     recorder = event.recorder
     cases = [node.value for node in recorder.cases.values()]
@@ -166,7 +190,7 @@ def _note(
     for case in cases:
         # Some ask another method than the operation's, to be refused.
         if case.method == case.operation.method.upper():
-            report.examples[case.operation.label] += 1
+            _count(report, case, recorder.find_response(case_id=case.id))
             kept = asked.setdefault(case.operation.label, [])
             if len(kept) < REMEMBERED_CASES:
                 kept.append(case)
@@ -176,6 +200,12 @@ def _note(
             if check.failure_info is not None:
                 words = check.failure_info.failure.message
                 _fault(report, label, check.name, words, check.failure_info.code_sample)
+
+
+def _count(report: Report, case: Case, response: schemathesis.Response | None) -> None:
+    report.examples[case.operation.label] += 1
+    if response is not None and response.status_code < 300:
+        report.accepted[case.operation.label] += 1
 
 
 def _fault(report: Report, operation: str, check: str, words: str, sample: str = "") -> None:

@@ -79,15 +79,16 @@ def _scaled(pixels: Pixels, height: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize((width, height)))
 
 
-def ask(url: str, examples: int, report: Report) -> None:
+def ask(url: str, report: Report, *, examples: int, seed: int) -> None:
     """All requests to the service at `url`."""
     photos = good_photos()
     photos_as_files(photos, bad_photos())
     with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
         document: dict[str, Any] = client.get("/openapi.json").raise_for_status().json()
-        settings = config(examples=examples, seed=SEED)
+        settings = config(examples=examples, seed=seed)
         settings.projects.default.update(base_url=url)
         schema = schemathesis.openapi.from_dict(with_file_format(document), config=settings)
+        client.post("/v1/collections", json={"id": "things", "bundle": "whole"}).raise_for_status()
         run(schema, report, examples=examples)
         print(f"{sum(report.examples.values())} examples, {report.steps} steps", file=sys.stderr)
 
@@ -132,7 +133,8 @@ def show(report: Report) -> None:
     """Examples of each operation, then what went wrong."""
     wrong = {fault.operation for fault in report.faults}
     for operation, examples in sorted(report.examples.items()):
-        print(f"{'FAIL' if operation in wrong else 'ok  '} {examples:6d} {operation}")
+        mark = "FAIL" if operation in wrong else "ok  "
+        print(f"{mark} {examples:6d} ({report.accepted[operation]:5d} done) {operation}")
     for fault, times in report.faults.items():
         print(f"FAIL {times} x {fault.operation}, {fault.check}: {fault.words}", file=sys.stderr)
         print(f"     {fault.sample[:1500]}", file=sys.stderr)
@@ -142,27 +144,33 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve, ask and sum up; 0 if nothing failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--examples", type=int, default=EXAMPLES, help="of each operation")
-    examples = parser.parse_args(arguments).examples
+    parser.add_argument("--seed", type=int, default=SEED, help="of what schemathesis draws")
+    args = parser.parse_args(arguments)
     report, start = Report(), time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="oneglance-schema-") as name:
         folder = Path(name)
-        bundle = folder / "bundle"
-        bundle.mkdir()
-        write_tiny_bundle(bundle)
+        faces, whole, log = folder / "faces", folder / "whole", folder / "server.log"
+        faces.mkdir()
+        whole.mkdir()
+        write_tiny_bundle(faces)
+        write_tiny_bundle(whole, name="whole", fit="pad")
         os.environ |= {
-            "ONEGLANCE_BUNDLE_PATH": str(bundle),
+            "ONEGLANCE_BUNDLE_PATH": str(faces),
+            "ONEGLANCE_FURTHER_BUNDLE_PATHS": str(whole),
             # The photos are small; whoever sends another policy gets it.
             "ONEGLANCE_QUALITY": "off",
             # Why a photo shows no face is looked for until then: long enough to be reached.
             "ONEGLANCE_QUALITY_LOOK_AGAIN_MS": "20",
         }
         try:
-            with serving(folder / "gallery.sqlite3", folder / "server.log") as server:
-                ask(server.url, examples, report)
-            accidents = (folder / "server.log").read_text(encoding="utf-8").count("Traceback")
-        except (ServerError, httpx.HTTPError) as error:
-            print(f"schema: {error}", file=sys.stderr)
+            with serving(folder / "gallery.sqlite3", log) as server:
+                ask(server.url, report, examples=args.examples, seed=args.seed)
+        # schemathesis asks by requests, whose errors are OSErrors.
+        except (ServerError, httpx.HTTPError, OSError) as error:
+            said = log.read_text(encoding="utf-8") if log.exists() else ""
+            print(f"schema: {error} The server said last:\n{said[-4000:]}", file=sys.stderr)
             return 1
+        accidents = log.read_text(encoding="utf-8").count("Traceback")
     show(report)
     failures = sum(report.faults.values())
     print(

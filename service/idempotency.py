@@ -33,17 +33,27 @@ class _Kept:
 
 
 class Idempotency:
-    """Answers by key, the last `most` of them, each for `keep_s` seconds. Any thread may call."""
+    """Answers by key, each for `keep_s` seconds; any thread may call.
+
+    The oldest ones go earlier if there would be more than `most`, or more than `most_bytes` of
+    bodies, which metadata can make large.
+    """
 
     def __init__(
-        self, *, keep_s: float, most: int, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        keep_s: float,
+        most: int,
+        most_bytes: int = 64 * 1024 * 1024,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keep_s, self._most, self._clock = keep_s, most, clock
+        self._keep_s, self._most, self._most_bytes, self._clock = keep_s, most, most_bytes, clock
         self._lock = threading.Lock()
         # As a request is under way in its own thread, there are never more of these than threads.
         self._under_way: dict[str, bytes] = {}
         # In the order of being answered, which is that of being forgotten.
         self._kept: dict[str, _Kept] = {}
+        self._bytes = 0
 
     def once(self, key: str, content: bytes, work: Callable[[], Answer]) -> Answer:
         """What `work` answers, or what it answered to this key before.
@@ -84,15 +94,18 @@ class Idempotency:
             until = self._clock() + self._keep_s
             del self._under_way[key]
             self._kept[key] = _Kept(content=content, answer=answer, until=until)
+            self._bytes += len(answer.body)
             self._forget()
 
     def _forget(self) -> None:
         now = self._clock()
         while self._kept:
-            oldest = next(iter(self._kept))
-            if len(self._kept) <= self._most and self._kept[oldest].until > now:
+            key, oldest = next(iter(self._kept.items()))
+            too_many = len(self._kept) > self._most or self._bytes > self._most_bytes
+            if not too_many and oldest.until > now:
                 break
-            del self._kept[oldest]
+            del self._kept[key]
+            self._bytes -= len(oldest.answer.body)
 
 
 def fingerprint(parts: Iterable[bytes]) -> bytes:

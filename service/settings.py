@@ -110,7 +110,10 @@ class Settings(BaseSettings):
         86_400, ge=1, le=604_800, description="seconds that an answer to an Idempotency-Key is kept"
     )
     max_idempotency_keys: int = Field(
-        10_000, ge=1, le=1_000_000, description="answers kept by their Idempotency-Key, in memory"
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="answers kept by their Idempotency-Key, in memory; fewer beyond 64 MiB",
     )
     max_queued_jobs: int = Field(
         8, ge=0, description="jobs that wait for the running one; further ones are answered 503"

@@ -41,7 +41,7 @@ class CalibrationForm(BaseModel):
 
 
 @router.post(
-    "", status_code=202, response_model=JobAnswer, responses=problems(400, 404, 413, 422, 503)
+    "", status_code=202, response_model=JobAnswer, responses=problems(400, 404, 409, 413, 422, 503)
 )
 async def calibrate(
     collection_id: str,
@@ -67,7 +67,7 @@ async def calibrate(
     return accepted(job, request, response)
 
 
-@router.get("", response_model=CalibrationList, responses=problems(404, 422, 503))
+@router.get("", response_model=CalibrationList, responses=problems(404, 409, 422, 503))
 async def list_calibrations(collection_id: str, runtime: RuntimeDep) -> CalibrationList:
     """The collection's calibration, and whether thresholds come from it."""
     served = await collection_of(runtime, collection_id)

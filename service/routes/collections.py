@@ -52,7 +52,10 @@ async def list_collections(runtime: RuntimeDep) -> CollectionsOut:
 
 
 @router.post(
-    "", status_code=201, response_model=CollectionOut, responses=problems(404, 409, 422, 503, 507)
+    "",
+    status_code=201,
+    response_model=CollectionOut,
+    responses=problems(400, 404, 409, 413, 422, 503, 507),
 )
 async def create_collection(wanted: NewCollection, runtime: RuntimeDep) -> CollectionOut:
     """Make an empty collection of one of the served bundles; it stays bound to it."""

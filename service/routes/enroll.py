@@ -45,6 +45,7 @@ from service.usable_face import FacePolicy
 IdempotencyKey = Annotated[
     str | None,
     Header(
+        alias="Idempotency-Key",
         min_length=1,
         max_length=255,
         description="of your own choice, a new one for each request: the same request, sent again "
@@ -66,7 +67,9 @@ class EnrollForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    images: list[UploadFile] = Field(description="JPEG, PNG or WebP files, one face each")
+    images: list[UploadFile] = Field(
+        min_length=1, description="JPEG, PNG or WebP files, one face each"
+    )
     collection: str | None = Field(None, description=COLLECTION)
     subject_id: str | None = Field(None, description="of a subject to add to, or to make")
     name: str | None = Field(None, description="for people to read")

@@ -18,7 +18,7 @@ KIND = "health_report"
 router = APIRouter(prefix="/v1/collections/{collection_id}/health-reports", tags=["health report"])
 
 
-@router.post("", status_code=202, response_model=JobAnswer, responses=problems(404, 422, 503))
+@router.post("", status_code=202, response_model=JobAnswer, responses=problems(404, 409, 422, 503))
 async def report_health(
     collection_id: str, runtime: RuntimeDep, request: Request, response: Response
 ) -> JobAnswer:

@@ -60,7 +60,7 @@ class IdentifyForm(IdentifyOptions):
 @router.post(
     "/v1/identify",
     response_model=IdentifyAnswer,
-    responses=problems(400, 413, 415, 422, 503),
+    responses=problems(400, 404, 409, 413, 415, 422, 503),
 )
 @router.post("/identify", include_in_schema=False, response_model=IdentifyAnswer)
 async def identify_faces(

@@ -23,7 +23,7 @@ router = APIRouter(tags=["identify"])
 class IdentifyBatchForm(IdentifyOptions):
     """The multipart form."""
 
-    images: list[UploadFile] = Field(description="JPEG, PNG or WebP files")
+    images: list[UploadFile] = Field(min_length=1, description="JPEG, PNG or WebP files")
 
 
 @router.post(

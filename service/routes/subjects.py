@@ -56,7 +56,9 @@ async def get_subject(
 
 
 @router.patch(
-    "/{subject_id}", response_model=SubjectOut, responses=problems(400, 404, 409, 422, 503, 507)
+    "/{subject_id}",
+    response_model=SubjectOut,
+    responses=problems(400, 404, 409, 413, 422, 503, 507),
 )
 async def change(
     subject_id: str, patch: SubjectPatch, runtime: RuntimeDep, collection: CollectionQuery = None
@@ -75,7 +77,7 @@ async def change(
 @router.post(
     "/{subject_id}/merge",
     response_model=SubjectOut,
-    responses=problems(400, 404, 409, 422, 503, 507),
+    responses=problems(400, 404, 409, 413, 422, 503, 507),
 )
 async def merge(
     subject_id: str, wish: MergeWish, runtime: RuntimeDep, collection: CollectionQuery = None

@@ -9,7 +9,16 @@ import numpy.typing as npt
 import pytest
 
 from contract.bundle import load_bundle
-from tests.conftest import NO_FACE, Api, Face, check_problem, face_photo, texture
+from tests.conftest import (
+    NO_FACE,
+    Api,
+    ApiMaker,
+    BundleMaker,
+    Face,
+    check_problem,
+    face_photo,
+    texture,
+)
 
 
 def embed(api: Api, image: bytes, **fields: Any) -> httpx.Response:
@@ -70,6 +79,18 @@ def test_it_says_the_rest_as_detect_does(api: Api) -> None:
         for face in body["faces"]:
             assert len(face.pop("embedding")) == 64
         assert body["faces"] == seen["faces"]
+
+
+def test_the_collections_bundle_embeds(make_api: ApiMaker, make_bundle: BundleMaker) -> None:
+    whole = make_bundle(fit="pad", name="whole")
+    api = make_api(further_bundle_paths=str(whole))
+    api.post("/v1/collections", json={"id": "cartoons", "bundle": "whole"})
+    body = embed(api, face_photo(1, 2), collection="cartoons").json()
+    assert body["bundle"]["id"] == "whole@1.2.3"
+    assert body["contract"]["id"] == load_bundle(whole).manifest.contract.id
+    (image,) = body["faces"]
+    assert (image["landmarks"], image["quality"], len(image["embedding"])) == ([], None, 64)
+    assert embed(api, face_photo(1, 2)).json()["bundle"]["id"] == "tiny@1.2.3"
 
 
 def test_a_photo_without_a_face_has_no_faces(api: Api) -> None:

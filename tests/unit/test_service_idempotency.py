@@ -132,6 +132,27 @@ def test_of_too_many_answers_the_oldest_is_forgotten(known: Idempotency) -> None
     assert not known.once("b", CONTENT, work).replayed
 
 
+def test_of_too_many_bytes_the_oldest_are_forgotten() -> None:
+    known = Idempotency(keep_s=10, most=100, most_bytes=10)
+
+    def answer(key: str, size: int) -> bool:
+        """Whether it had been answered before."""
+        new = Answer(status=200, body=bytes(size))
+        return known.once(key, CONTENT, lambda: new).replayed
+
+    def replayed(keys: str) -> list[bool]:
+        return [answer(key, 0) for key in keys]
+
+    assert not any(answer(key, size) for key, size in (("a", 4), ("b", 4), ("c", 5)))
+
+    assert replayed("bca") == [True, True, False]
+    # One that is larger than all the room is not kept, and leaves none of its size behind.
+    assert not answer("l", 11)
+    assert replayed("lbc") == [False, False, False]
+    assert not answer("d", 10)
+    assert replayed("lbcd") == [True] * 4
+
+
 def test_one_that_is_under_way_is_not_forgotten_for_others(known: Idempotency) -> None:
     first, work = Work(), Work()
     first.gate.clear()
@@ -288,6 +309,31 @@ def test_while_the_first_enrolment_is_under_way_the_second_is_refused(api: Api) 
     assert api.runtime.default.gallery.template_count == 1
 
 
+def test_an_answer_is_kept_for_a_client_that_has_gone_away(api: Api) -> None:
+    def ask() -> Coroutine[Any, Any, httpx.Response]:
+        files = [("images", ("0.png", ANN))]
+        return api.http.post("/v1/enroll", files=files, headers={"Idempotency-Key": "k"})
+
+    async def give_up_and_ask_again() -> httpx.Response:
+        api.detector.gate.clear()
+        first = asyncio.create_task(ask())
+        await asyncio.to_thread(api.detector.entered.wait, 30)
+        first.cancel()
+        await asyncio.wait([first])
+        assert first.cancelled()
+        api.detector.gate.set()
+        for _ in range(300):
+            again = await ask()
+            if again.status_code != 409:
+                break
+            await asyncio.sleep(0.1)
+        return again
+
+    again = api.run(give_up_and_ask_again())
+    assert (again.status_code, again.headers.get("idempotent-replayed")) == (201, "true")
+    assert api.runtime.default.gallery.template_count == 1
+
+
 def test_a_repetition_does_not_bring_back_who_was_deleted(api: Api) -> None:
     first = enroll(api, "k", ANN, name="Ann")
     api.delete(f"/v1/subjects/{first.json()['subject']['id']}")
@@ -314,7 +360,7 @@ def test_settings_bound_what_is_kept(make_api: ApiMaker) -> None:
 @pytest.mark.parametrize("key", ["", "k" * 256])
 def test_a_key_that_is_none_is_refused(api: Api, key: str) -> None:
     problem = check_problem(enroll(api, key, ANN), 422, "invalid_request")
-    assert [error["field"] for error in problem["errors"]] == ["idempotency-key"]
+    assert [error["field"] for error in problem["errors"]] == ["Idempotency-Key"]
     assert api.runtime.default.gallery.subject_count == 0
 
 

@@ -139,6 +139,17 @@ def test_the_options_are_those_of_identify(known: Api) -> None:
     check_problem(batch(known, *photos, collection="nowhere"), 404, "collection_not_found")
 
 
+def test_the_collections_people_are_searched(known: Api) -> None:
+    known.post("/v1/collections", json={"id": "vip"})
+    known.enroll(face_photo(1), name="Anna", collection="vip")
+    found = {}
+    for collection in ("default", "vip"):
+        body = batch(known, face_photo(1), face_photo(2), collection=collection).json()
+        faces = [result["answer"]["faces"][0] for result in body["results"]]
+        found[collection] = [(face["subject"] or {}).get("name") for face in faces]
+    assert found == {"default": ["Ann", "Bob"], "vip": ["Anna", None]}
+
+
 def test_the_number_of_images_is_bounded(
     make_api: ApiMaker, no_settings: pytest.MonkeyPatch
 ) -> None:

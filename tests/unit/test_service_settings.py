@@ -64,6 +64,7 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "max_image_pixels": "12",
         "max_body_bytes": "13",
         "max_images_per_request": "14",
+        "max_images_per_batch": "23",
         "worker_threads": "3",
         "max_queued_requests": "0",
         "idempotency_keep_s": "21",

@@ -266,6 +266,22 @@ def test_an_unknown_subject_is_not_found(api: Api, subject_id: str) -> None:
     check_problem(verify(api, face_photo(1), subject_id=subject_id), 404, "subject_not_found")
 
 
+def test_the_subject_and_the_bundle_are_the_collections(
+    make_api: ApiMaker, make_bundle: BundleMaker
+) -> None:
+    api = make_api(further_bundle_paths=str(make_bundle(fit="pad", name="whole")))
+    api.post("/v1/collections", json={"id": "cartoons", "bundle": "whole"})
+    # Two faces are one image to the other bundle.
+    api.enroll(face_photo(1, 2), subject_id="pair", collection="cartoons")
+    check_problem(verify(api, face_photo(1), subject_id="pair"), 404, "subject_not_found")
+    body = verify(api, face_photo(1, 2), subject_id="pair", collection="cartoons").json()
+    assert (body["decision"], body["bundle"]["id"]) == ("match", "whole@1.2.3")
+    assert body["face"]["quality"] is None
+    other = verify(api, face_photo(1, 2), face_photo(3, 4), collection="cartoons").json()
+    assert other["bundle"]["id"] == "whole@1.2.3"
+    assert other["similarity"] < 0.99 < body["similarity"]
+
+
 def test_an_unknown_collection_is_not_found(api: Api) -> None:
     answer = verify(api, face_photo(1), face_photo(1), collection="nowhere")
     check_problem(answer, 404, "collection_not_found")
