@@ -3,69 +3,24 @@
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Final
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from contract.calibration.intervals import REPLICATES
-from contract.calibration.records import GalleryCalibration
 from contract.errors import ImageError
 from contract.manifest import wrong_fields
-from contract.strict import Strict, Text
 from index.calibrating import calibrated, search_itself
 from index.clock import now
 from index.gallery import Gallery
 from index.records import Embeddings
-from index.scoring import ScoringName
+from service.calibration_record import CollectionCalibration
 from service.recognizer import Recognizer, Timing
 
 log = logging.getLogger(__name__)
 
-Count = Annotated[int, Field(ge=0)]
-UnfitReason = Literal["bundle_changed", "quality_policy_changed", "scoring_changed"]
 Tell = Callable[[float], None]
-
-
-class CollectionCalibration(Strict):
-    """What a collection's searches of itself gave, and what it holds for.
-
-    bundle: name and version, for people; contract_id is what counts. quality_policy: id of what
-    photos were asked for. gallery_*: of the collection then. uploaded_strangers: with a usable
-    face, beside the subjects themselves; failures_to_acquire: photos of strangers without one.
-    replicates: of the bootstrap.
-    """
-
-    version: Literal[1]
-    made_at: Text
-    bundle: Text
-    contract_id: Text
-    quality_policy: Text
-    scoring: ScoringName
-    gallery_subjects: Count
-    gallery_templates: Count
-    gallery_revision: Count
-    uploaded_strangers: Count
-    failures_to_acquire: Count
-    replicates: Annotated[int, Field(ge=1)]
-    gallery: GalleryCalibration
-
-    def unfit(
-        self, *, contract_id: str, quality_policy: str, scoring: ScoringName
-    ) -> UnfitReason | None:
-        """Why it says nothing about what is searched now; None where it does."""
-        if self.contract_id != contract_id:
-            return "bundle_changed"
-        if self.quality_policy != quality_policy:
-            return "quality_policy_changed"
-        if self.scoring != scoring:
-            return "scoring_changed"
-        return None
-
-    def supports(self, other: "CollectionCalibration") -> bool:
-        """Whether every target that `other` states a threshold for is stated here, too."""
-        targets = {point.target_fpir for point in self.gallery.points}
-        return targets >= {point.target_fpir for point in other.gallery.points}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

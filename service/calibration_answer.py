@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from contract.calibration.records import OperatingPoint, UnsupportedPoint
-from service.calibration import CollectionCalibration, UnfitReason
+from service.calibration_record import CollectionCalibration, UnfitReason
 from service.schemas import Model
 
 Count = Annotated[int, Field(ge=0)]

@@ -10,7 +10,8 @@ from typing import Final
 
 from contract.errors import OneGlanceError
 from index.gallery import Gallery
-from service.calibration import CollectionCalibration, keep, measure, stored_calibration
+from service.calibration import keep, measure, stored_calibration
+from service.calibration_record import CollectionCalibration
 from service.jobs import JobResult, Jobs, Progress
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,9 @@ from index.records import Candidate
 Verdict = Literal["match", "unknown", "not_evaluated"]
 NoThreshold = Literal["investigating", "target_fpir_unsupported", "no_threshold"]
 Reason = Literal["investigating", "target_fpir_unsupported", "no_threshold", "low_quality"]
+# Of one pair, see service/verification.py.
+PairVerdict = Literal["match", "no_match", "not_evaluated"]
+PairReason = Literal["no_templates", "no_threshold", "target_fmr_unsupported"]
 Source = Literal["request", "calibrated", "default", "none"]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +13,11 @@ from index.records import Embeddings, Enrollment
 from service.decision import Threshold
 from service.duplicates import Duplicates, possible_duplicates
 from service.nearer_to_other import Stray, strays
+from service.options import DuplicateCheck, FacePolicy, StoreImage
 from service.quality.policy import QualityPolicy
 from service.recognizer import Recognizer
 from service.request_error import RequestError
-from service.usable_face import FacePolicy, UnusableFace, UsableFace, usable_face
-
-StoreImage = Literal["none", "crop"]
-DuplicateCheck = Literal["off", "warn", "reject"]
+from service.usable_face import UnusableFace, UsableFace, usable_face
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

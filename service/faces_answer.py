@@ -4,9 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from contract.detection.base import DetectedFace
 from contract.similarity import Space
+from service.quality.measures import Quality
 from service.schemas import BundleRef, FaceLocation, Model, QualityOut
-from service.seen_faces import SeenFace
 
 Px = Annotated[int, Field(ge=1)]
 
@@ -24,9 +25,9 @@ class SeenFaceOut(FaceLocation):
     quality: QualityOut | None = Field(description="null where whole images are taken, not faces")
 
     @classmethod
-    def of(cls, seen: SeenFace) -> "SeenFaceOut":
+    def of(cls, face: DetectedFace, quality: Quality | None) -> "SeenFaceOut":
         """From what was seen."""
-        return cls(quality=QualityOut.of(seen.quality), **cls.fields_of(seen.face))
+        return cls(quality=QualityOut.of(quality), **cls.fields_of(face))
 
 
 class DetectAnswer(Model):

@@ -22,8 +22,9 @@ from index.reembedding import PendingTemplate, Reembedding
 from service.crops import OtherCropError, Pixels, decode_crop
 from service.embedder import Embedder
 from service.quality.policy import OFF
+from service.options import FacePolicy
 from service.recognizer import Recognizer
-from service.usable_face import FacePolicy, UnusableFace, usable_face
+from service.usable_face import UnusableFace, usable_face
 
 Outcome = Literal[
     "embedded",

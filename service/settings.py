@@ -11,8 +11,8 @@ from index.checks import check_subject_id
 from index.scoring import ScoringName
 from index.tables.collections import DEFAULT_COLLECTION
 from index.tiers import Tier
+from service.options import PolicyName
 
-PolicyName = Literal["off", "standard", "strict"]
 CollectionId = Annotated[str, AfterValidator(check_subject_id)]
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "oneglance-faces"

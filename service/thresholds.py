@@ -8,7 +8,8 @@ from contract.calibration.thresholds import FpirThreshold, fpir_threshold
 from contract.manifest import Manifest
 from index.gallery import Gallery
 from index.tables.collections import StoredCollection
-from service.calibration import CollectionCalibration, stored_calibration
+from service.calibration import stored_calibration
+from service.calibration_record import CollectionCalibration
 from service.decision import Evidence, Threshold
 
 OWN: Final = "the collection's own templates, and strangers that were uploaded for it"

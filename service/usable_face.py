@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from contract.alignment import align_face
 from contract.detection.base import DetectedFace
+from service.options import FacePolicy
 from service.quality.measures import Quality, measure
 from service.quality.mirrored import with_mirrored_pose
 from service.quality.policy import QualityPolicy, Shortcoming
 from service.quality.unseen import why_unseen
 from service.recognizer import EmbeddedFace, Pixels, Recognizer, Timing
-
-FacePolicy = Literal["single", "largest"]
 
 
 class UnusableFace(Exception):  # noqa: N818 - a step of the work, not an error of ours

@@ -3,19 +3,16 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from contract.errors import ImageError, NoUsableFaceError
 from contract.similarity import pairwise_similarity
 from index.gallery import Gallery
 from index.one_to_one import Comparison, compare
-from service.decision import Threshold
+from service.decision import PairReason, PairVerdict, Threshold
+from service.options import FacePolicy
 from service.quality.policy import QualityPolicy
 from service.recognizer import Recognizer, Timing
-from service.usable_face import FacePolicy, UnusableFace, UsableFace, usable_face
-
-Verdict = Literal["match", "no_match", "not_evaluated"]
-Reason = Literal["no_templates", "no_threshold", "target_fmr_unsupported"]
+from service.usable_face import UnusableFace, UsableFace, usable_face
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +35,8 @@ class Verified:
     comparison: with a subject, or None.
     """
 
-    verdict: Verdict
-    reason: Reason | None
+    verdict: PairVerdict
+    reason: PairReason | None
     similarity: float | None
     threshold: Threshold
     face: UsableFace
@@ -101,7 +98,9 @@ def verify_subject(
     )
 
 
-def _decide(similarity: float | None, threshold: Threshold) -> tuple[Verdict, Reason | None]:
+def _decide(
+    similarity: float | None, threshold: Threshold
+) -> tuple[PairVerdict, PairReason | None]:
     if similarity is None:
         return "not_evaluated", "no_templates"
     if threshold.value is None:

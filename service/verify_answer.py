@@ -4,10 +4,9 @@ from pydantic import Field
 
 from contract.calibration.thresholds import Basis
 from contract.strict import Share
-from service.decision import Source, Threshold
+from service.decision import PairReason, PairVerdict, Source, Threshold
 from service.faces_answer import SeenFaceOut
 from service.schemas import BundleRef, EvidenceOut, Model, Similarity, SubjectRef
-from service.verification import Reason, Verdict
 
 
 class VerifyThresholdOut(Model):
@@ -43,8 +42,8 @@ class VerifyThresholdOut(Model):
 class VerifyAnswer(Model):
     """Whether two photos, or a photo and a subject, are of the same."""
 
-    decision: Verdict
-    reason: Reason | None = Field(description="why it was not evaluated")
+    decision: PairVerdict
+    reason: PairReason | None = Field(description="why it was not evaluated")
     similarity: Similarity | None = Field(description="null only of a subject without templates")
     threshold: VerifyThresholdOut
     face: SeenFaceOut = Field(description="of image")

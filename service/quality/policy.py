@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
+from service.options import PolicyName
 from service.quality.measures import Quality
-from service.settings import PolicyName, Settings
+from service.settings import Settings
 
 QualityReason = Literal[
     "face_too_small",

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.calibration import (
-    CollectionCalibration,
     embed_strangers,
     keep,
     measure,
     stored_calibration,
 )
 from service.calibration_answer import CalibrationList, CalibrationOut
+from service.calibration_record import CollectionCalibration
 from service.calibration_renewal import KIND
 from service.collections import ServedCollection
 from service.jobs import JobResult, Progress

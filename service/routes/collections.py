@@ -3,45 +3,14 @@
 from functools import partial
 
 from fastapi import APIRouter
-from pydantic import Field
 
+from service.collection_answer import CollectionOut, CollectionsOut, NewCollection
 from service.collections import ListedCollection
 from service.request_error import RequestError
 from service.routes.common import RuntimeDep, bundle_ref, problems
 from service.runtime import Runtime
-from service.schemas import BundleRef, Model
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
-
-
-class NewCollection(Model):
-    """What a new collection is to be."""
-
-    id: str = Field(
-        description="1 to 128 letters, digits and . _ : @ + ~ -, a letter or digit first"
-    )
-    bundle: str | None = Field(
-        None, description="name of a served bundle, or name@version; the service's own unless given"
-    )
-
-
-class CollectionOut(Model):
-    """A named gallery, bound to the bundle that makes its embeddings."""
-
-    id: str
-    bundle: BundleRef | None = Field(description="null where the bundle is not served now")
-    contract_id: str = Field(description="what its embeddings are told by")
-    subject_count: int
-    template_count: int
-    revision: int
-    created_at: str
-    default: bool = Field(description="meant by requests that name no collection")
-
-
-class CollectionsOut(Model):
-    """All collections, oldest first."""
-
-    collections: list[CollectionOut]
 
 
 @router.get("", response_model=CollectionsOut, responses=problems(503))

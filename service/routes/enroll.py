@@ -9,9 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.duplicates import Duplicates
 from service.enrolment import (
-    DuplicateCheck,
     Enrolled,
-    StoreImage,
     SubjectWish,
     Terms,
     Upload,
@@ -19,6 +17,7 @@ from service.enrolment import (
 )
 from service.idempotency import Answer, fingerprint
 from service.metadata import check_depth
+from service.options import DuplicateCheck, FacePolicy, PolicyName, StoreImage
 from service.request_error import RequestError
 from service.request_id import request_id_of
 from service.routes.common import (
@@ -39,8 +38,6 @@ from service.schemas import (
     RejectedImage,
     SubjectOut,
 )
-from service.settings import PolicyName
-from service.usable_face import FacePolicy
 
 IdempotencyKey = Annotated[
     str | None,

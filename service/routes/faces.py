@@ -66,7 +66,7 @@ async def detect_faces(
     )
     return DetectAnswer(
         image=ImageSize(width=seen.width, height=seen.height),
-        faces=[SeenFaceOut.of(face) for face in seen.faces],
+        faces=[SeenFaceOut.of(face.face, face.quality) for face in seen.faces],
         timing_ms=seen.timing.rounded_ms(),
         request_id=request_id_of(request.scope),
     )
@@ -110,7 +110,8 @@ async def embed_faces(
 
 def _embedded(seen: SeenFace) -> EmbeddedFaceOut:
     assert seen.embedding is not None
-    return EmbeddedFaceOut(embedding=seen.embedding.tolist(), **dict(SeenFaceOut.of(seen)))
+    shown = SeenFaceOut.of(seen.face, seen.quality)
+    return EmbeddedFaceOut(embedding=seen.embedding.tolist(), **dict(shown))
 
 
 def _contract(bundle: Bundle) -> ContractOut:

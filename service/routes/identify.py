@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.decision import Threshold
 from service.identification import Identified, identify
 from service.identify_answer import face_out, threshold_out
+from service.options import Mode
 from service.request_error import RequestError
 from service.request_id import request_id_of
 from service.routes.common import (
@@ -34,7 +35,7 @@ class IdentifyOptions(BaseModel):
     collection: str | None = Field(None, description=COLLECTION)
     max_faces: int = Field(0, ge=0, description="the largest so many; 0 for all")
     top_k: int = Field(1, ge=1, le=100, description="candidates for each face")
-    mode: Literal["decide", "investigate"] = Field(
+    mode: Mode = Field(
         "decide", description="investigate lists candidates for people to look at, and decides not"
     )
     target_fpir: float | None = Field(

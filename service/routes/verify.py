@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.decision import Threshold
 from service.faces_answer import SeenFaceOut
+from service.options import FacePolicy
 from service.request_error import RequestError
 from service.request_id import request_id_of
 from service.routes.common import (
@@ -20,9 +21,8 @@ from service.routes.common import (
     read_upload,
 )
 from service.schemas import BundleRef, SubjectRef
-from service.seen_faces import SeenFace
 from service.thresholds import Thresholds
-from service.usable_face import FacePolicy, UsableFace
+from service.usable_face import UsableFace
 from service.verification import Terms, Verified, verify_images, verify_subject
 from service.verify_answer import VerifyAnswer, VerifyThresholdOut
 
@@ -119,4 +119,4 @@ def _answer(verified: Verified, bundle: BundleRef, request_id: str) -> VerifyAns
 
 
 def _face(used: UsableFace) -> SeenFaceOut:
-    return SeenFaceOut.of(SeenFace(face=used.embedded.face, quality=used.quality))
+    return SeenFaceOut.of(used.embedded.face, used.quality)

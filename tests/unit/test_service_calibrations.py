@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pytest
 
 from index.calibrating import calibrated, search_itself
-from service.calibration import CollectionCalibration, stored_calibration
+from service.calibration import stored_calibration
+from service.calibration_record import CollectionCalibration
 from tests.conftest import NO_FACE, Api, ApiMaker, check_problem, face_photo
 
 PATH = "/v1/collections/default/calibrations"

@@ -8,7 +8,8 @@ import pytest
 
 from contract.bundle import load_bundle
 from contract.manifest import Manifest
-from service.calibration import CollectionCalibration, keep
+from service.calibration import keep
+from service.calibration_record import CollectionCalibration
 from service.decision import Threshold
 from service.thresholds import Thresholds
 from tests.calibrated import calibration, exponential, measured, true_fpir

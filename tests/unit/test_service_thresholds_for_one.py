@@ -9,7 +9,8 @@ import pytest
 from contract.bundle import load_bundle
 from contract.manifest import Manifest
 from index.gallery import Gallery
-from service.calibration import CollectionCalibration, keep
+from service.calibration import keep
+from service.calibration_record import CollectionCalibration
 from service.decision import Threshold
 from service.thresholds import FOR_ONE, Thresholds
 from tests.calibrated import SLOPE, calibration, exponential, measured

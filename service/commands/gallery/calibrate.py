@@ -9,7 +9,7 @@ from contract.errors import ContractMismatchError, GalleryError
 from service.commands.gallery.common import add_command, opened, progress, say, settings_of
 
 if TYPE_CHECKING:
-    from service.calibration import CollectionCalibration
+    from service.calibration_record import CollectionCalibration
 
 
 def add(commands: Any) -> None:
