@@ -10,11 +10,11 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
-	proof-quality proof-simpsons proof-input proof-serve \
+	proof-quality proof-simpsons proof-input proof-schema proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
-	bench-mining bench-feed bench-embed bench-groups clean
+	bench-mining bench-feed bench-embed bench-overhead bench-groups clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -156,6 +156,9 @@ proof-quality: $(STAMP) ## bar: spoilt photos of LFW are refused for the right r
 proof-simpsons: import-imagenet ## bar: 70 % of unseen characters named at rank 1, 5 enrolled
 	$(BIN)/python -m benchmarks.simpsons
 
+bench-overhead: $(STAMP) ## bar: what HTTP adds to the work, at 1 and 16 callers
+	$(BIN)/python -m benchmarks.overhead
+
 bench-embed: $(WEIGHTS) ## bar: images/s of the face bundles beside SFace in onnxruntime
 	$(BIN)/python -m benchmarks.embed_speed
 
@@ -194,6 +197,9 @@ bench-enrol: $(STAMP) ## bar: durable enrolment and removal in 5 ms, 1,000/s, st
 
 proof-input: $(STAMP) ## bar: bad input is answered clearly, fast and in little memory
 	$(BIN)/python -m benchmarks.bad_input
+
+proof-schema: $(STAMP) ## bar: schemathesis over every operation finds nothing, 200 examples each
+	$(BIN)/python -m benchmarks.schema_check
 
 # Only the standard library, so that a first installation is part of what is proven.
 proof-serve: ## bar: `make serve` alone ends with /readyz answering

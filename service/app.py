@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from service import problems
 from service.body_limit import BodyLimit
+from service.compreface import routes as compreface
 from service.description import DescribedApp
 from service.request_id import RequestId
 from service.routes import (
@@ -40,6 +41,7 @@ ROUTES = (
     health_reports,
     jobs,
     health,
+    compreface,
 )
 
 DESCRIPTION = """Identification that needs one photo: enrol once, then match or unknown.

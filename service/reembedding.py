@@ -21,8 +21,8 @@ from index.records import Embeddings
 from index.reembedding import PendingTemplate, Reembedding
 from service.crops import OtherCropError, Pixels, decode_crop
 from service.embedder import Embedder
-from service.quality.policy import OFF
 from service.options import FacePolicy
+from service.quality.policy import OFF
 from service.recognizer import Recognizer
 from service.usable_face import UnusableFace, usable_face
 

@@ -11,9 +11,11 @@ from index.checks import check_subject_id
 from index.scoring import ScoringName
 from index.tables.collections import DEFAULT_COLLECTION
 from index.tiers import Tier
+from service.compreface.keys import check_keys
 from service.options import PolicyName
 
 CollectionId = Annotated[str, AfterValidator(check_subject_id)]
+CompreFaceKeys = Annotated[str, AfterValidator(check_keys)]
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "oneglance-faces"
 
@@ -129,4 +131,12 @@ class Settings(BaseSettings):
     )
     calibration_renewal_check_s: int = Field(
         300, ge=1, le=86_400, description="seconds between looks whether a calibration is outgrown"
+    )
+    compreface_collections: CompreFaceKeys = Field(
+        "",
+        description="collections of CompreFace's API keys, as in key=staff, key=guests; any other "
+        "key means the service's own",
+    )
+    compreface_store_image: Literal["none", "crop"] = Field(
+        "none", description="crop keeps the crop of each face that comes by CompreFace's interface"
     )

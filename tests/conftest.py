@@ -123,6 +123,7 @@ class Api(AsgiClient):
 
     def __init__(self, app: Any, runtime: Any, detector: BlockDetector) -> None:
         super().__init__(app)
+        self.app = app
         self.runtime = runtime
         self.detector = detector
 

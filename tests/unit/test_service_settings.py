@@ -74,6 +74,8 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "max_health_report_templates": "8",
         "max_strangers_per_calibration": "6",
         "calibration_renewal_check_s": "7",
+        "compreface_collections": "k=staff",
+        "compreface_store_image": "crop",
     }
     assert values.keys() == Settings.model_fields.keys()
     for name, value in values.items():

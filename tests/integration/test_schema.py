@@ -1,0 +1,96 @@
+"""The service in this process keeps its OpenAPI description; `make proof-schema` asks far more."""
+
+from itertools import islice
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from benchmarks.conformance import (
+    Report,
+    config,
+    photos_as_files,
+    run,
+    send_rudely,
+    with_file_format,
+)
+from benchmarks.problem_check import Answer
+from benchmarks.rude_requests import RudeRequest, rude_requests
+from benchmarks.schema_check import answer_of, bad_photos
+from tests.conftest import Api, ApiMaker, BundleMaker, Face, face_photo
+
+EXAMPLES = 3
+# Of the rude requests every so many: they come in groups of other sizes.
+STEP = 23
+
+
+@pytest.fixture
+def served(make_api: ApiMaker, make_bundle: BundleMaker) -> Api:
+    whole = make_bundle(fit="pad", name="whole")
+    api = make_api(further_bundle_paths=str(whole))
+    made = api.post("/v1/collections", json={"id": "things", "bundle": "whole"})
+    assert made.status_code == 201
+    return api
+
+
+def without_lifespan(app: ASGIApp) -> ASGIApp:
+    """The fixture closes the runtime, not schemathesis when this process ends."""
+
+    async def requests_only(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await app(scope, receive, send)
+
+    return requests_only
+
+
+def described(api: Api) -> dict[str, Any]:
+    document: dict[str, Any] = api.get("/openapi.json").json()
+    return document
+
+
+def words_of(report: Report) -> list[str]:
+    return [f"{fault}\n{fault.sample}" for fault in report.faults]
+
+
+def test_schemathesis_finds_nothing(served: Api) -> None:
+    photos_as_files([face_photo(1), face_photo(2, Face(3, side=60))], bad_photos()[:4])
+    document = described(served)
+    schema = schemathesis.openapi.from_dict(
+        with_file_format(document), config=config(examples=EXAMPLES, seed=7)
+    )
+    schema.app = without_lifespan(served.app)
+    report = Report()
+    run(schema, report, examples=EXAMPLES)
+    assert words_of(report) == []
+    asked = {f"{method.upper()} {path}" for path, of in document["paths"].items() for method in of}
+    assert set(report.examples) == asked
+    assert min(report.examples.values()) >= EXAMPLES
+    assert report.steps > 0
+    assert report.accepted["POST /v1/enroll"] > 0
+
+
+def test_rude_requests_are_answered_as_described(served: Api) -> None:
+    enrolled = served.enroll(face_photo(1)).json()
+    known = {
+        "collection_id": "default",
+        "subject_id": enrolled["subject"]["id"],
+        "template_id": enrolled["accepted"][0]["template_id"],
+    }
+    report = Report()
+
+    def send(request: RudeRequest) -> Answer:
+        target = httpx.URL("http://oneglance").copy_with(raw_path=request.target.encode())
+        answer = served.run(
+            served.http.request(
+                request.method, target, headers=list(request.headers), content=request.body
+            )
+        )
+        return answer_of(request.method, answer)
+
+    every = rude_requests(described(served), face_photo(1), known)
+    for request in islice(every, None, None, STEP):
+        send_rudely(send, request, report)
+    assert words_of(report) == []
+    assert report.rude > 100
