@@ -10,7 +10,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
-	proof-quality proof-simpsons proof-input proof-schema proof-serve \
+	proof-quality proof-simpsons proof-input proof-schema proof-compreface proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
@@ -200,6 +200,17 @@ proof-input: $(STAMP) ## bar: bad input is answered clearly, fast and in little 
 
 proof-schema: $(STAMP) ## bar: schemathesis over every operation finds nothing, 200 examples each
 	$(BIN)/python -m benchmarks.schema_check
+
+# In an environment of its own: the requests-toolbelt that it pins needs urllib3 1.
+COMPREFACE_SDK := $(VENV)/compreface
+$(COMPREFACE_SDK)/.installed: $(STAMP)
+	$(PYTHON) -m venv $(COMPREFACE_SDK)
+	$(COMPREFACE_SDK)/bin/python -m pip install --quiet --disable-pip-version-check \
+		compreface-sdk==0.6.0 requests-toolbelt==0.9.1 requests==2.34.2 urllib3==1.26.20
+	touch $@
+
+proof-compreface: $(COMPREFACE_SDK)/.installed ## bar: CompreFace's own SDK, unmodified, works here
+	$(BIN)/python -m benchmarks.compreface --sdk $(COMPREFACE_SDK)
 
 # Only the standard library, so that a first installation is part of what is proven.
 proof-serve: ## bar: `make serve` alone ends with /readyz answering

@@ -63,6 +63,19 @@ class AsgiClient:
         self.close()
 
 
+class AsgiTransport(httpx.BaseTransport):
+    """Takes the requests of a plain httpx client to the application of an AsgiClient."""
+
+    def __init__(self, service: AsgiClient) -> None:
+        self._service = service
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._service.request(
+            request.method, str(request.url), headers=request.headers, content=request.read()
+        )
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+
 @contextmanager
 def local_service(settings: Settings) -> Iterator[AsgiClient]:
     """The service of `settings`, as `oneglance serve` builds it. Raises OneGlanceError."""

@@ -33,6 +33,10 @@ WORDS: Final = {
     "into": ["ada", "bob"],
 }
 WORDS_SHARE: Final = 0.6
+MORE_CHAINS: Final = 20
+# Said of chains whose invalid part an earlier answer has replaced: nothing in them was invalid.
+NOT_INVALID: Final = "Invalid component: positive test case"
+FORM: Final = "multipart/form-data"
 REMEMBERED_CASES: Final = 50
 
 Case = schemathesis.Case[Any]
@@ -50,12 +54,17 @@ class Fault:
 
 @dataclass(slots=True)
 class Report:
-    """examples: requests of each operation. accepted: those of them that it did, 2xx. steps: of
-    chains of operations. faults: how often each came up."""
+    """What was asked and what came of it.
+
+    examples: requests of each operation; accepted: those of them that it did, 2xx. chains: of two
+    operations and more, where one uses what another answered; steps: of all of them. rude: rude
+    requests. faults: how often each came up.
+    """
 
     examples: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     rude: int = 0
+    chains: int = 0
     steps: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
 
@@ -114,6 +123,18 @@ def with_file_format(document: dict[str, Any]) -> dict[str, Any]:
     return mended
 
 
+@schemathesis.hook
+def filter_case(context: schemathesis.HookContext, case: Case) -> bool:
+    """Leave out forms that are not what they are said to be.
+
+    A list of nothing sends nothing, and an empty field counts as not given, as the forms say: both
+    are called invalid, and are not.
+    """
+    del context
+    fields = case.body.values() if isinstance(case.body, dict) else ()
+    return case.media_type != FORM or not any(value in ([], {}, "") for value in fields)
+
+
 @schemathesis.check
 def problem_json(_: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> None:
     """No 5xx but a 503 with Retry-After; errors are problem+json with code and request_id."""
@@ -129,17 +150,40 @@ def problem_json(_: schemathesis.CheckContext, response: schemathesis.Response, 
         raise Failure(operation=case.operation.label, title="Not as agreed", message=str(faults))
 
 
-def run(schema: BaseSchema, report: Report, *, examples: int) -> None:
-    """All phases over every operation; each is asked `examples` times at least.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The service to ask: at base_url, or `app` in this process. document: its description."""
+
+    document: dict[str, Any]
+    base_url: str | None = None
+    app: Any = None
+
+    def schema(self, *, examples: int, seed: int) -> BaseSchema:
+        """What schemathesis works on."""
+        settings = config(examples=examples, seed=seed)
+        if self.base_url is not None:
+            settings.projects.default.update(base_url=self.base_url)
+        document = with_file_format(self.document)
+        schema = schemathesis.openapi.from_dict(document, config=settings)
+        schema.app = self.app
+        return schema
+
+
+def run(target: Target, report: Report, *, examples: int, seed: int) -> None:
+    """All phases over every operation; each is asked `examples` times at least, and so many chains.
 
     An operation that takes little has few different requests: those are sent again.
     """
     asked: dict[str, list[Case]] = {}
-    for event in from_schema(schema).execute():
-        if isinstance(event, events.ScenarioFinished):
-            _note(event, report, asked)
-        elif isinstance(event, (events.NonFatalError, events.FatalError, events.Interrupted)):
-            _fault(report, getattr(event, "label", "schemathesis"), "the run itself", str(event))
+    schema = target.schema(examples=examples, seed=seed)
+    _execute(schema, report, asked)
+    # Hypothesis gives up early where most chains turn out to be no chains.
+    for more in range(1, MORE_CHAINS + 1):
+        if report.chains >= examples or schema.statistic.transitions.total == 0:
+            break
+        further = target.schema(examples=examples, seed=seed + more)
+        further.config.phases.update(phases=["stateful"])
+        _execute(further, report, asked)
     for result in schema.get_all_operations():
         if isinstance(result, Err):
             _fault(report, "schemathesis", "the description", str(result.err()))
@@ -150,6 +194,14 @@ def run(schema: BaseSchema, report: Report, *, examples: int) -> None:
             continue
         for case in islice(cycle(asked[label]), max(examples - report.examples[label], 0)):
             _send_again(case, report)
+
+
+def _execute(schema: BaseSchema, report: Report, asked: dict[str, list[Case]]) -> None:
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished):
+            _note(event, report, asked)
+        elif isinstance(event, (events.NonFatalError, events.FatalError, events.Interrupted)):
+            _fault(report, getattr(event, "label", "schemathesis"), "the run itself", str(event))
 
 
 def send_rudely(
@@ -177,7 +229,8 @@ def _send_again(case: Case, report: Report) -> None:
         case.validate_response(response)
     except FailureGroup as group:
         for failure in group.exceptions:
-            _fault(report, case.operation.label, type(failure).__name__, failure.message)
+            words = failure.message
+            _fault(report, case.operation.label, type(failure).__name__, words, shown(case))
 
 
 def _note(event: events.ScenarioFinished, report: Report, asked: dict[str, list[Case]]) -> None:
@@ -185,6 +238,7 @@ def _note(event: events.ScenarioFinished, report: Report, asked: dict[str, list[
     recorder = event.recorder
     cases = [node.value for node in recorder.cases.values()]
     if event.phase.value == "stateful":
+        report.chains += len(cases) > 1
         report.steps += len(cases)
         cases = []
     for case in cases:
@@ -195,11 +249,29 @@ def _note(event: events.ScenarioFinished, report: Report, asked: dict[str, list[
             if len(kept) < REMEMBERED_CASES:
                 kept.append(case)
     for case_id, checks in recorder.checks.items():
-        label = recorder.cases[case_id].value.operation.label
+        case = recorder.cases[case_id].value
         for check in checks:
             if check.failure_info is not None:
                 words = check.failure_info.failure.message
-                _fault(report, label, check.name, words, check.failure_info.code_sample)
+                if NOT_INVALID in words:
+                    continue
+                _fault(report, case.operation.label, check.name, words, shown(case))
+
+
+def shown(case: Case) -> str:
+    """What was asked, each file by its first bytes."""
+    body = case.body
+    if isinstance(body, dict):
+        body = {name: _short(value) for name, value in body.items()}
+    what = {"query": case.query, "headers": case.headers, "body": body}
+    return f"{case.method} {case.formatted_path} {what}"
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_short(item) for item in value]
+    data = getattr(value, "data", value)
+    return value if not isinstance(data, bytes) or len(data) < 40 else f"{data[:20]!r}…"
 
 
 def _count(report: Report, case: Case, response: schemathesis.Response | None) -> None:

@@ -9,15 +9,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.asgi import AsgiClient, local_service
+from benchmarks.asgi import AsgiClient, AsgiTransport, local_service
 from benchmarks.lfw_people import DataMissingError, LfwPeople, data_root, trained_names
 from benchmarks.pictures import astronaut, encoded, landscape
 from contract.errors import OneGlanceError
+from service.client import ApiError, Client
+from service.schemas import FaceOut
 from service.settings import Settings
 
 NAME = "Eileen Collins"
@@ -44,19 +45,11 @@ def others() -> Iterator[tuple[str, bytes]]:
             yield name.replace("_", " "), people.read(photo)
 
 
-def faces_of(service: AsgiClient, photo: bytes) -> list[dict[str, Any]]:
-    """What the service says of every face in a photo."""
-    answer = service.post("/v1/identify", files={"image": ("photo", photo)})
-    answer.raise_for_status()
-    faces: list[dict[str, Any]] = answer.json()["faces"]
-    return faces
-
-
-def told(what: str, faces: list[dict[str, Any]], expected: list[str]) -> bool:
+def told(what: str, faces: list[FaceOut], expected: list[str]) -> bool:
     """Print a line on one photo; whether its faces are named as expected."""
-    names = [(face["subject"] or {}).get("name") or face["decision"] for face in faces]
+    names = [(face.subject and face.subject.name) or face.decision for face in faces]
     scores = ", ".join(
-        f"{name} (similarity {face['similarity']:.3f})"
+        f"{name} (similarity {face.similarity:.3f})"
         for name, face in zip(names, faces, strict=True)
     )
     right = names == expected
@@ -66,21 +59,22 @@ def told(what: str, faces: list[dict[str, Any]], expected: list[str]) -> bool:
 
 def show(service: AsgiClient) -> bool:
     """The whole story; whether all of it came out right."""
-    photo = {"images": ("astronaut.png", encoded(astronaut()))}
-    answer = service.post("/v1/enroll", files=photo, data={"name": NAME})
-    if answer.status_code != 201:
-        print(f"She could not be enrolled: {answer.json()['detail']}")
+    client = Client("http://oneglance", transport=AsgiTransport(service))
+    try:
+        client.enroll(encoded(astronaut()), name=NAME)
+    except ApiError as error:
+        print(f"She could not be enrolled: {error.detail}")
         return False
     print(f"Enrolled {NAME} from one photo.\n\nThe same photo, changed:")
-    right = [told(what, faces_of(service, data), [NAME]) for what, data in variants().items()]
+    right = [told(what, client.identify(data).faces, [NAME]) for what, data in variants().items()]
     print("\nOthers:")
     try:
         for name, data in others():
-            faces = faces_of(service, data)
+            faces = client.identify(data).faces
             right.append(told(name, faces, ["unknown"] * len(faces)))
     except DataMissingError as error:
         print(f"  No other people are shown. {error}")
-    right.append(told("a landscape", faces_of(service, encoded(landscape())), []))
+    right.append(told("a landscape", client.identify(encoded(landscape())).faces, []))
     return all(right)
 
 

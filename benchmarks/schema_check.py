@@ -19,16 +19,14 @@ from typing import Any, Final
 
 import httpx
 import numpy as np
-import schemathesis
 from PIL import Image
 
 from benchmarks.conformance import (
     Report,
-    config,
+    Target,
     photos_as_files,
     run,
     send_rudely,
-    with_file_format,
 )
 from benchmarks.pictures import (
     Pixels,
@@ -85,11 +83,9 @@ def ask(url: str, report: Report, *, examples: int, seed: int) -> None:
     photos_as_files(photos, bad_photos())
     with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
         document: dict[str, Any] = client.get("/openapi.json").raise_for_status().json()
-        settings = config(examples=examples, seed=seed)
-        settings.projects.default.update(base_url=url)
-        schema = schemathesis.openapi.from_dict(with_file_format(document), config=settings)
         client.post("/v1/collections", json={"id": "things", "bundle": "whole"}).raise_for_status()
-        run(schema, report, examples=examples)
+        target = Target(document=document, base_url=url)
+        run(target, report, examples=examples, seed=seed)
         print(f"{sum(report.examples.values())} examples, {report.steps} steps", file=sys.stderr)
 
         def send(request: RudeRequest) -> Answer:
@@ -137,7 +133,7 @@ def show(report: Report) -> None:
         print(f"{mark} {examples:6d} ({report.accepted[operation]:5d} done) {operation}")
     for fault, times in report.faults.items():
         print(f"FAIL {times} x {fault.operation}, {fault.check}: {fault.words}", file=sys.stderr)
-        print(f"     {fault.sample[:1500]}", file=sys.stderr)
+        print(f"     {fault.sample[:2000]}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -170,14 +166,18 @@ def main(arguments: list[str] | None = None) -> int:
             said = log.read_text(encoding="utf-8") if log.exists() else ""
             print(f"schema: {error} The server said last:\n{said[-4000:]}", file=sys.stderr)
             return 1
-        accidents = log.read_text(encoding="utf-8").count("Traceback")
+        said = log.read_text(encoding="utf-8")
+    accidents = said.count("Traceback")
+    if accidents:
+        print(said[said.index("Traceback") - 500 :][:6000], file=sys.stderr)
     show(report)
     failures = sum(report.faults.values())
+    least = min(report.examples.values(), default=0)
     print(
-        f"{len(report.examples)} operations, {sum(report.examples.values())} examples (at least "
-        f"{min(report.examples.values(), default=0)} each), {report.steps} stateful steps, "
-        f"{report.rude} rude requests in {time.perf_counter() - start:.0f} s: {failures} failures, "
-        f"{accidents} tracebacks logged"
+        f"{len(report.examples)} operations, {sum(report.examples.values())} examples, at least "
+        f"{least} each; {report.chains} chains of {report.steps} steps; "
+        f"{report.rude} rude requests; {time.perf_counter() - start:.0f} s: "
+        f"{failures} failures, {accidents} tracebacks logged"
     )
     return int(failures > 0 or accidents > 0 or not report.examples)
 

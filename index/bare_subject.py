@@ -1,4 +1,4 @@
-"""A subject that is known before there is a template of it. Nothing finds it until it is enrolled."""
+"""A subject that is known before there is a template of it; nothing finds it until then."""
 
 import uuid
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 FORM: Final = "multipart/form-data"
+EMPTY_FIELDS: Final = " An empty field counts as one that is not given, as browsers send it."
 NULL: Final = {"type": "null"}
 
 
@@ -35,6 +36,8 @@ def _mend(document: dict[str, Any]) -> None:
                 form = schemas[body["content"][FORM]["schema"]["$ref"].rpartition("/")[2]]
                 for field in form["properties"].values():
                     _drop_null(field)
+                if EMPTY_FIELDS not in form["description"]:
+                    form["description"] += EMPTY_FIELDS
                 body["required"] = bool(form.get("required"))
 
 

@@ -12,7 +12,7 @@ from index.scoring import ScoringName
 from index.tables.collections import DEFAULT_COLLECTION
 from index.tiers import Tier
 from service.compreface.keys import check_keys
-from service.options import PolicyName
+from service.options import PolicyName, StoreImage
 
 CollectionId = Annotated[str, AfterValidator(check_subject_id)]
 CompreFaceKeys = Annotated[str, AfterValidator(check_keys)]
@@ -137,6 +137,6 @@ class Settings(BaseSettings):
         description="collections of CompreFace's API keys, as in key=staff, key=guests; any other "
         "key means the service's own",
     )
-    compreface_store_image: Literal["none", "crop"] = Field(
+    compreface_store_image: StoreImage = Field(
         "none", description="crop keeps the crop of each face that comes by CompreFace's interface"
     )

@@ -14,7 +14,8 @@ from service.compreface.listing import faces_page
 from service.compreface.mapping import image_id_of, known, name_of, template_id_of
 from service.compreface.requests import OptionsQuery, Served, images_of
 from service.crops import image_type
-from service.enrolment import StoreImage, SubjectWish, Terms, Upload, enroll
+from service.enrolment import SubjectWish, Terms, Upload, enroll
+from service.options import StoreImage
 from service.recognizer import Recognizer
 from service.routes.common import RuntimeDep
 

@@ -1,0 +1,149 @@
+"""The client whose calls are awaited, under asyncio or trio."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from service.client import collection_calls, photo_calls, service_calls, subject_calls
+from service.client.call import Call
+from service.client.sending import (
+    RETRIES,
+    TIMEOUT_S,
+    as_method,
+    ended,
+    headers_of,
+    request_of,
+    result_of,
+    uploads_of,
+    wait_s,
+)
+from service.schemas import JobOut, SubjectOut
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _sends(
+    build: Callable[P, Call[T]],
+) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, T]]:
+    @as_method(build)
+    async def method(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.send(build(*args, **kwargs))
+
+    return method
+
+
+class AsyncClient:
+    """As Client, with calls to be awaited."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(
+            base_url=base_url, headers=headers_of(api_key), timeout=timeout_s, transport=transport
+        )
+        self._retries = retries
+
+    enroll = _sends(photo_calls.enroll)
+    identify = _sends(photo_calls.identify)
+    identify_batch = _sends(photo_calls.identify_batch)
+    verify = _sends(photo_calls.verify)
+    detect = _sends(photo_calls.detect)
+    embed = _sends(photo_calls.embed)
+
+    list_subjects = _sends(subject_calls.list_subjects)
+    get_subject = _sends(subject_calls.get_subject)
+    update_subject = _sends(subject_calls.update_subject)
+    merge_subject = _sends(subject_calls.merge_subject)
+    delete_subject = _sends(subject_calls.delete_subject)
+    list_templates = _sends(subject_calls.list_templates)
+    get_template = _sends(subject_calls.get_template)
+    get_crop = _sends(subject_calls.get_crop)
+    delete_template = _sends(subject_calls.delete_template)
+
+    list_collections = _sends(collection_calls.list_collections)
+    create_collection = _sends(collection_calls.create_collection)
+    get_collection = _sends(collection_calls.get_collection)
+    delete_collection = _sends(collection_calls.delete_collection)
+    calibrate = _sends(collection_calls.calibrate)
+    list_calibrations = _sends(collection_calls.list_calibrations)
+    report_health = _sends(collection_calls.report_health)
+
+    list_bundles = _sends(service_calls.list_bundles)
+    get_job = _sends(service_calls.get_job)
+    healthz = _sends(service_calls.healthz)
+    readyz = _sends(service_calls.readyz)
+
+    async def iter_subjects(
+        self,
+        *,
+        name: str | None = None,
+        external_id: str | None = None,
+        collection: str | None = None,
+        page_size: int = 100,
+    ) -> AsyncIterator[SubjectOut]:
+        """All subjects, oldest first, however many pages they are."""
+        cursor = None
+        while True:
+            page = await self.list_subjects(
+                limit=page_size,
+                cursor=cursor,
+                name=name,
+                external_id=external_id,
+                collection=collection,
+            )
+            for subject in page.subjects:
+                yield subject
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def wait_for_job(
+        self, job_id: str, *, timeout_s: float = 600, poll_s: float = 1
+    ) -> JobOut:
+        """The job when it has succeeded. Raises ApiError if it fails, and TimeoutError."""
+        deadline = time.monotonic() + timeout_s
+        while not ended(job := (await self.get_job(job_id)).job):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"Job {job_id} is {job.status} after {timeout_s} s.")
+            await anyio.sleep(poll_s)
+        return job
+
+    async def send(self, call: Call[T]) -> T:
+        """What a call comes to, with the retries that its answers ask for."""
+        # Files may lie on slow disks.
+        uploads = await anyio.to_thread.run_sync(uploads_of, call)
+        answer = await self._http.send(request_of(self._http, call, uploads))
+        for _ in range(self._retries):
+            pause_s = wait_s(answer)
+            if pause_s is None:
+                break
+            await anyio.sleep(pause_s)
+            answer = await self._http.send(request_of(self._http, call, uploads))
+        return result_of(call, answer)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()

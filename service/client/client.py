@@ -1,0 +1,146 @@
+"""The client that waits for each answer."""
+
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from service.client import collection_calls, photo_calls, service_calls, subject_calls
+from service.client.call import Call
+from service.client.sending import (
+    RETRIES,
+    TIMEOUT_S,
+    as_method,
+    ended,
+    headers_of,
+    request_of,
+    result_of,
+    uploads_of,
+    wait_s,
+)
+from service.schemas import JobOut, SubjectOut
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _sends(build: Callable[P, Call[T]]) -> Callable[Concatenate["Client", P], T]:
+    @as_method(build)
+    def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.send(build(*args, **kwargs))
+
+    return method
+
+
+class Client:
+    """The API at `base_url`, such as http://localhost:8000.
+
+    timeout_s: for each connection, write and read. retries: of an answer 429 or 503 that says when
+    to come again, within 30 seconds; 0 for never. transport: httpx's, for what is no plain socket.
+    Every call raises ApiError, or httpx.TransportError where no answer comes. Any thread may call.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.Client(
+            base_url=base_url, headers=headers_of(api_key), timeout=timeout_s, transport=transport
+        )
+        self._retries = retries
+
+    enroll = _sends(photo_calls.enroll)
+    identify = _sends(photo_calls.identify)
+    identify_batch = _sends(photo_calls.identify_batch)
+    verify = _sends(photo_calls.verify)
+    detect = _sends(photo_calls.detect)
+    embed = _sends(photo_calls.embed)
+
+    list_subjects = _sends(subject_calls.list_subjects)
+    get_subject = _sends(subject_calls.get_subject)
+    update_subject = _sends(subject_calls.update_subject)
+    merge_subject = _sends(subject_calls.merge_subject)
+    delete_subject = _sends(subject_calls.delete_subject)
+    list_templates = _sends(subject_calls.list_templates)
+    get_template = _sends(subject_calls.get_template)
+    get_crop = _sends(subject_calls.get_crop)
+    delete_template = _sends(subject_calls.delete_template)
+
+    list_collections = _sends(collection_calls.list_collections)
+    create_collection = _sends(collection_calls.create_collection)
+    get_collection = _sends(collection_calls.get_collection)
+    delete_collection = _sends(collection_calls.delete_collection)
+    calibrate = _sends(collection_calls.calibrate)
+    list_calibrations = _sends(collection_calls.list_calibrations)
+    report_health = _sends(collection_calls.report_health)
+
+    list_bundles = _sends(service_calls.list_bundles)
+    get_job = _sends(service_calls.get_job)
+    healthz = _sends(service_calls.healthz)
+    readyz = _sends(service_calls.readyz)
+
+    def iter_subjects(
+        self,
+        *,
+        name: str | None = None,
+        external_id: str | None = None,
+        collection: str | None = None,
+        page_size: int = 100,
+    ) -> Iterator[SubjectOut]:
+        """All subjects, oldest first, however many pages they are."""
+        cursor = None
+        while True:
+            page = self.list_subjects(
+                limit=page_size,
+                cursor=cursor,
+                name=name,
+                external_id=external_id,
+                collection=collection,
+            )
+            yield from page.subjects
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def wait_for_job(self, job_id: str, *, timeout_s: float = 600, poll_s: float = 1) -> JobOut:
+        """The job when it has succeeded. Raises ApiError if it fails, and TimeoutError."""
+        deadline = time.monotonic() + timeout_s
+        while not ended(job := self.get_job(job_id).job):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"Job {job_id} is {job.status} after {timeout_s} s.")
+            time.sleep(poll_s)
+        return job
+
+    def send(self, call: Call[T]) -> T:
+        """What a call comes to, with the retries that its answers ask for."""
+        uploads = uploads_of(call)
+        answer = self._http.send(request_of(self._http, call, uploads))
+        for _ in range(self._retries):
+            pause_s = wait_s(answer)
+            if pause_s is None:
+                break
+            time.sleep(pause_s)
+            answer = self._http.send(request_of(self._http, call, uploads))
+        return result_of(call, answer)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
