@@ -1,7 +1,7 @@
 """A service against its own OpenAPI description: schemathesis, and rude requests beside it."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any, Final
@@ -20,6 +20,7 @@ from benchmarks.rude_requests import RudeRequest
 # Whether valid data is taken is not asked: no schema can say which photos show a face, or that two
 # wishes contradict each other.
 NOT_CHECKED: Final = "positive_data_acceptance"
+SUBJECTS: Final = ("ada", "bob", "cleo", "dan")
 # What no generator of texts would hit upon, where most operations refuse all else.
 WORDS: Final = {
     "collection": ["default", "things"],
@@ -28,9 +29,9 @@ WORDS: Final = {
     "bundle": ["tiny", "whole"],
     "metadata": ['{"team": "blue"}', "{}", '{"a": [1, null, {"b": 2.5}]}'],
     "expires_at": ["2999-12-31T23:59:59Z", "2999-01-01T00:00:00+02:00"],
-    "subject_id": ["ada", "bob"],
+    "subject_id": list(SUBJECTS),
     "external_id": ["1", "2"],
-    "into": ["ada", "bob"],
+    "into": list(SUBJECTS),
 }
 WORDS_SHARE: Final = 0.6
 MORE_CHAINS: Final = 20
@@ -69,8 +70,14 @@ class Report:
     faults: Counter[Fault] = field(default_factory=Counter)
 
 
-def config(*, examples: int, seed: int) -> SchemathesisConfig:
-    """All phases of schemathesis, valid and invalid data, on and on after a failure."""
+def config(
+    *, examples: int, seed: int, words: Mapping[str, list[str]] | None = None
+) -> SchemathesisConfig:
+    """All phases of schemathesis, valid and invalid data, on and on after a failure.
+
+    words: values that are often taken for parameters and fields of those names, beside WORDS.
+    """
+    known = {**WORDS, **(words or {})}
     return SchemathesisConfig.from_dict(
         {
             "seed": seed,
@@ -81,11 +88,11 @@ def config(*, examples: int, seed: int) -> SchemathesisConfig:
                 "max-examples": examples,
                 "database": "none",
             },
-            "dictionaries": {name: {"values": words} for name, words in WORDS.items()},
+            "dictionaries": {name: {"values": values} for name, values in known.items()},
             "parameters": {
                 place + name: {"dictionary": name, "probability": WORDS_SHARE}
                 for place in ("body.", "query.", "path.")
-                for name in WORDS
+                for name in known
             },
             "checks": {
                 # Busy is an answer, too; problem_json sees to it that it says when to come back.
@@ -152,15 +159,19 @@ def problem_json(_: schemathesis.CheckContext, response: schemathesis.Response, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The service to ask: at base_url, or `app` in this process. document: its description."""
+    """The service to ask: at base_url, or `app` in this process. document: its description.
+
+    words: see config().
+    """
 
     document: dict[str, Any]
     base_url: str | None = None
     app: Any = None
+    words: Mapping[str, list[str]] = field(default_factory=dict)
 
     def schema(self, *, examples: int, seed: int) -> BaseSchema:
         """What schemathesis works on."""
-        settings = config(examples=examples, seed=seed)
+        settings = config(examples=examples, seed=seed, words=self.words)
         if self.base_url is not None:
             settings.projects.default.update(base_url=self.base_url)
         document = with_file_format(self.document)

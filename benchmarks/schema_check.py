@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.conformance import (
+    SUBJECTS,
     Report,
     Target,
     photos_as_files,
@@ -84,7 +85,8 @@ def ask(url: str, report: Report, *, examples: int, seed: int) -> None:
     with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
         document: dict[str, Any] = client.get("/openapi.json").raise_for_status().json()
         client.post("/v1/collections", json={"id": "things", "bundle": "whole"}).raise_for_status()
-        target = Target(document=document, base_url=url)
+        words = {"template_id": templates_of(client, photos)}
+        target = Target(document=document, base_url=url, words=words)
         run(target, report, examples=examples, seed=seed)
         print(f"{sum(report.examples.values())} examples, {report.steps} steps", file=sys.stderr)
 
@@ -93,6 +95,20 @@ def ask(url: str, report: Report, *, examples: int, seed: int) -> None:
 
         for request in rude_requests(document, photos[0], _known(client, photos[0])):
             send_rudely(send, request, report)
+
+
+def templates_of(client: httpx.Client, photos: list[bytes]) -> list[str]:
+    """Enrol the subjects that requests will speak of, with stored crops; their templates."""
+    found = []
+    for name in SUBJECTS:
+        answer = client.post(
+            "/v1/enroll",
+            files=[("images", (f"{i}", photo)) for i, photo in enumerate(photos)],
+            data={"subject_id": name, "store_image": "crop", "face_policy": "largest"},
+        )
+        accepted = answer.raise_for_status().json()["accepted"]
+        found += [image["template_id"] for image in accepted]
+    return found
 
 
 def _known(client: httpx.Client, photo: bytes) -> dict[str, str]:
