@@ -10,7 +10,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
-	proof-quality proof-simpsons proof-input proof-schema proof-compreface proof-serve \
+	proof-quality proof-simpsons proof-input proof-schema proof-compreface proof-import proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
@@ -211,6 +211,9 @@ $(COMPREFACE_SDK)/.installed: $(STAMP)
 
 proof-compreface: $(COMPREFACE_SDK)/.installed ## bar: CompreFace's own SDK, unmodified, works here
 	$(BIN)/python -m benchmarks.compreface --sdk $(COMPREFACE_SDK)
+
+proof-import: $(STAMP) ## bar: 10,000 photos imported under kill -9, each once, a line for each
+	$(BIN)/python -m benchmarks.import_photos
 
 # Only the standard library, so that a first installation is part of what is proven.
 proof-serve: ## bar: `make serve` alone ends with /readyz answering

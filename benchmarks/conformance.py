@@ -139,7 +139,14 @@ def filter_case(context: schemathesis.HookContext, case: Case) -> bool:
     """
     del context
     fields = case.body.values() if isinstance(case.body, dict) else ()
-    return case.media_type != FORM or not any(value in ([], {}, "") for value in fields)
+    return case.media_type != FORM or not any(_sends_nothing(value) for value in fields)
+
+
+def _sends_nothing(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_sends_nothing(item) for item in value)
+    # A file is a text for schemathesis, and as such empty.
+    return value == {} or (type(value) is str and value == "")
 
 
 @schemathesis.check

@@ -47,6 +47,8 @@ SEED: Final = 7
 # More pixels than the service takes, in a file of a few kB.
 HUGE_SIDE_PX: Final = 8_000
 TIMEOUT_S: Final = 60.0
+# On a line of its own: requests may say the word, too.
+TRACEBACK: Final = "\nTraceback (most recent call last):\n"
 
 
 def good_photos() -> list[bytes]:
@@ -183,17 +185,21 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"schema: {error} The server said last:\n{said[-4000:]}", file=sys.stderr)
             return 1
         said = log.read_text(encoding="utf-8")
-    accidents = said.count("Traceback")
+    accidents = said.count(TRACEBACK)
     if accidents:
-        print(said[said.index("Traceback") - 500 :][:6000], file=sys.stderr)
+        print(said[said.index(TRACEBACK) :][:6000], file=sys.stderr)
     show(report)
+    # What is always refused shows nothing of what it answers: to be known, though no fault.
+    idle = [name for name in report.examples if not report.accepted[name]]
+    if idle:
+        print(f"never done: {', '.join(idle)}", file=sys.stderr)
     failures = sum(report.faults.values())
     least = min(report.examples.values(), default=0)
     print(
         f"{len(report.examples)} operations, {sum(report.examples.values())} examples, at least "
         f"{least} each; {report.chains} chains of {report.steps} steps; "
         f"{report.rude} rude requests; {time.perf_counter() - start:.0f} s: "
-        f"{failures} failures, {accidents} tracebacks logged"
+        f"{failures} failures, {len(idle)} operations never done, {accidents} tracebacks logged"
     )
     return int(failures > 0 or accidents > 0 or not report.examples)
 

@@ -78,10 +78,13 @@ class Server:
 
 
 @contextmanager
-def serving(gallery_path: Path, log: Path) -> Iterator[Server]:
-    """A ready server on a free port, its words in the file `log`; ended in the end."""
+def serving(gallery_path: Path, log: Path, *further: object) -> Iterator[Server]:
+    """A ready server on a free port, its words in the file `log`; ended in the end.
+
+    further: options of `oneglance serve`.
+    """
     port = free_port()
-    options = ("--host", "127.0.0.1", "--port", port, "--gallery", gallery_path)
+    options = ("--host", "127.0.0.1", "--port", port, "--gallery", gallery_path, *further)
     with log.open("w", encoding="utf-8") as words:
         process = subprocess.Popen(
             serve_command(*options), stdout=words, stderr=words, text=True, env=dict(os.environ)

@@ -175,6 +175,14 @@ class TemplateNotFoundError(GalleryError):
         self.template_id = template_id
 
 
+class TemplateExistsError(GalleryError):
+    """A template of that id is there already: nothing was stored."""
+
+    def __init__(self, template_id: str) -> None:
+        super().__init__(f"There is a template {template_id!r} already.")
+        self.template_id = template_id
+
+
 class CropNotFoundError(GalleryError):
     """The template is there, the picture that it was made of was not stored."""
 
@@ -267,6 +275,25 @@ class RequestUnderWayError(OneGlanceError):
             "some seconds to get its answer."
         )
         self.key = key
+
+
+class ImportNotFoundError(OneGlanceError):
+    """No import of that id has begun here."""
+
+    def __init__(self, import_id: str) -> None:
+        super().__init__(f"There is no report of an import {import_id!r}.")
+        self.import_id = import_id
+
+
+class ExportNotFoundError(OneGlanceError):
+    """No file of that export: not written yet, or removed after its time."""
+
+    def __init__(self, export_id: str) -> None:
+        super().__init__(
+            f"There is no file of an export {export_id!r}: its job has not succeeded, or its time "
+            "is over."
+        )
+        self.export_id = export_id
 
 
 class JobNotFoundError(OneGlanceError):

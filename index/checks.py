@@ -6,6 +6,7 @@ Shapes: M rows, D embedding size.
 import json
 import re
 import unicodedata
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,6 +52,15 @@ def check_crops(crops: Sequence[bytes | None] | None, *, count: int) -> list[byt
     if any(crop is not None and not 0 < len(crop) <= CROP_MAX_BYTES for crop in crops):
         raise ValueError(f"A crop must be a picture file of 1 to {CROP_MAX_BYTES} bytes.")
     return list(crops)
+
+
+def check_template_ids(template_ids: Sequence[str] | None, *, count: int) -> tuple[str, ...]:
+    """Ids for `count` templates, all different, each as a subject's could be; new ones for None."""
+    if template_ids is None:
+        return tuple(uuid.uuid4().hex for _ in range(count))
+    if len(template_ids) != count or len(set(template_ids)) != count:
+        raise ValueError(f"There must be an id of its own for each of {count} templates.")
+    return tuple(check_subject_id(template_id, what="template id") for template_id in template_ids)
 
 
 def check_subject_id(subject_id: str, *, what: str = "subject id") -> str:

@@ -19,6 +19,7 @@ from index.checks import (
     check_embeddings,
     check_facts,
     check_subject_id,
+    check_template_ids,
     metadata_text,
 )
 from index.clock import check_time, now
@@ -192,6 +193,10 @@ class Gallery(OpenCollection):
         """What was last measured on the collection's own templates; None where nothing was."""
         return self.read(lambda scope: calibrations.find_calibration(scope.c, self.number))
 
+    def created_at(self) -> str:
+        """When the collection was made, RFC 3339: another one of its id was made another time."""
+        return self.read(lambda scope: collections.created_at(scope.c, self.number))
+
     def calibration_number(self) -> int | None:
         """The number of that one: whoever has read it sees by this that there is another."""
         return self.read(lambda scope: calibrations.find_number(scope.c, self.number))
@@ -209,6 +214,7 @@ class Gallery(OpenCollection):
         expires_at: str | None = None,
         consent_ref: str | None = None,
         crops: Sequence[bytes | None] | None = None,
+        template_ids: Sequence[str] | None = None,
     ) -> Enrollment:
         """Store M >= 1 templates, float32 (M, D), of a subject that is there or made now.
 
@@ -219,6 +225,8 @@ class Gallery(OpenCollection):
         subject_id: see checks.check_subject_id. name: up to 256, external_id and consent_ref: up
         to 128 characters, no control characters. metadata: up to 64 KiB as JSON. expires_at: RFC
         3339. crops: the picture that each template was made of, for a later re-embedding.
+        template_ids: M of the caller's choice, unlike any other in the database; new ones unless
+        given. Whoever repeats a call with the same ones stores nothing twice: TemplateExistsError.
         Raises ValueError, SubjectConflictError (the subject says something else, or the external
         id is another's), ContractMismatchError (re-embedded meanwhile), GalleryFullError.
         """
@@ -239,7 +247,8 @@ class Gallery(OpenCollection):
             subject=subject,
             by_id=subject_id is not None,
             metadata_given=metadata is not None,
-            template_ids=tuple(uuid.uuid4().hex for _ in embeddings),
+            template_ids=check_template_ids(template_ids, count=len(embeddings)),
+            ids_chosen=template_ids is not None,
             embeddings=embeddings,
             crops=check_crops(crops, count=len(embeddings)),
         )

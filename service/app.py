@@ -15,11 +15,13 @@ from service.routes import (
     calibrations,
     collections,
     enroll,
+    exports,
     faces,
     health,
     health_reports,
     identify,
     identify_batch,
+    imports,
     jobs,
     subjects,
     templates,
@@ -39,6 +41,8 @@ ROUTES = (
     bundles,
     calibrations,
     health_reports,
+    imports,
+    exports,
     jobs,
     health,
     compreface,
@@ -70,6 +74,11 @@ def create_app(runtime: Runtime) -> FastAPI:
         app.include_router(module.router)
     problems.install(app)
     # The last one added sees a request first: a refused body has its request id, too.
-    app.add_middleware(BodyLimit, max_body_bytes=runtime.settings.max_body_bytes)
+    settings = runtime.settings
+    app.add_middleware(
+        BodyLimit,
+        max_body_bytes=settings.max_body_bytes,
+        limits={imports.router.prefix: settings.max_import_bytes},
+    )
     app.add_middleware(RequestId)
     return app

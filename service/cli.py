@@ -1,4 +1,4 @@
-"""oneglance: run the service, and look after its gallery."""
+"""oneglance: run the service, ask it, and look after its gallery."""
 
 import argparse
 import logging
@@ -9,14 +9,27 @@ from typing import Any
 from pydantic import ValidationError
 
 from contract.errors import OneGlanceError
-from service.commands import gallery
+from service.commands import (
+    bundles,
+    collections,
+    doctor,
+    enroll,
+    gallery,
+    identify,
+    jobs,
+    subjects,
+    verify,
+)
 from service.settings import Settings
+
+# Each declares a command, or some; all but the last two ask a running service.
+COMMANDS = (enroll, identify, verify, subjects, collections, bundles, jobs, doctor, gallery)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 1 with one line of words when it cannot start, or do its work."""
     args = _parser().parse_args(arguments)
-    return int(args.run(args) if args.run is _run_serve else _gallery(args.run, args))
+    return int(args.run(args) if args.run is _run_serve else _run_command(args.run, args))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         # pydantic reads the values, so that the environment and the command line agree.
         serve.add_argument(option, help=field.description)
     serve.set_defaults(run=_run_serve)
-    gallery.add(commands)
+    for command in COMMANDS:
+        command.add(commands)
     return parser
 
 
@@ -61,8 +75,8 @@ def _serve(given: dict[str, Any]) -> int:
     return 0
 
 
-def _gallery(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    """Run a command of `oneglance gallery`; 1 with one line of words when it cannot."""
+def _run_command(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Run a command besides serve; 1 with one line of words when it cannot."""
     try:
         return run(args)
     except ValidationError as error:

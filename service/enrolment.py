@@ -93,11 +93,13 @@ def enroll(
     uploads: Sequence[Upload],
     wish: SubjectWish,
     terms: Terms,
+    template_ids: Sequence[str] | None = None,
 ) -> Enrolled:
     """Store what can be used of `uploads`, all in one transaction.
 
     What is asked of other subjects is asked before that transaction: of two enrolments at the same
     moment neither may see the other.
+    template_ids: what each upload's template is to be called, see Gallery.enroll.
     Raises NoUsableFaceError when nothing can be used, PossibleDuplicateError where that was not
     wanted, an ImageError when the only image cannot be read, RequestError when the subject cannot
     be called so or duplicates cannot be told but were to be rejected, and the GalleryErrors of
@@ -124,6 +126,9 @@ def enroll(
             crops=[recognizer.stored_crop(image.face.embedded) for image in accepted]
             if wish.store_image == "crop"
             else None,
+            template_ids=None
+            if template_ids is None
+            else [template_ids[image.index] for image in accepted],
         )
     except ValueError as error:
         raise RequestError("subject", str(error)) from error

@@ -10,6 +10,7 @@ from contract.detection.base import FaceDetector
 from index.galleries import Galleries
 from service.collections import Collections, ServedCollection
 from service.embedder import Embedder
+from service.exports import Exports
 from service.idempotency import Idempotency
 from service.jobs import Jobs
 from service.locations import in_words
@@ -33,6 +34,7 @@ class Runtime:
     workers: Workers
     jobs: Jobs
     idempotency: Idempotency
+    exports: Exports
 
     @property
     def default(self) -> ServedCollection:
@@ -55,6 +57,7 @@ class Runtime:
         """Finish what was accepted, then let the gallery go."""
         self.collections.stop()
         self.jobs.close()
+        self.exports.close()
         self.workers.close()
         self.galleries.close()
 
@@ -102,4 +105,5 @@ def build_runtime(
         idempotency=Idempotency(
             keep_s=settings.idempotency_keep_s, most=settings.max_idempotency_keys
         ),
+        exports=Exports(settings.exports_folder, keep_s=settings.export_keep_hours * 3600),
     )

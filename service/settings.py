@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from index.checks import check_subject_id
+from index.galleries import is_postgres
 from index.scoring import ScoringName
 from index.tables.collections import DEFAULT_COLLECTION
 from index.tiers import Tier
@@ -123,6 +124,19 @@ class Settings(BaseSettings):
     max_remembered_jobs: int = Field(
         100, ge=1, description="jobs that have ended and can still be asked for"
     )
+    import_path: Path | None = Field(
+        None,
+        description="folder of the imports' reports; imports beside the gallery file unless given",
+    )
+    max_import_bytes: int = Field(4 * 1024**3, ge=1, description="of one request to import")
+    max_import_photos: int = Field(50_000, ge=1, le=1_000_000, description="files in one import")
+    export_path: Path | None = Field(
+        None,
+        description="folder of exports to be fetched; exports beside the gallery file unless given",
+    )
+    export_keep_hours: int = Field(
+        24, ge=1, le=8_760, description="hours until the file of an export is removed"
+    )
     max_health_report_templates: int = Field(
         100_000, ge=1, description="a health report of a larger collection is refused"
     )
@@ -140,3 +154,17 @@ class Settings(BaseSettings):
     compreface_store_image: StoreImage = Field(
         "none", description="crop keeps the crop of each face that comes by CompreFace's interface"
     )
+
+    @property
+    def imports_folder(self) -> Path:
+        """Where the reports of imports lie."""
+        return self.import_path or self._beside_gallery / "imports"
+
+    @property
+    def exports_folder(self) -> Path:
+        """Where the files of exports lie."""
+        return self.export_path or self._beside_gallery / "exports"
+
+    @property
+    def _beside_gallery(self) -> Path:
+        return Path("data") if is_postgres(self.gallery) else Path(self.gallery).parent

@@ -55,6 +55,11 @@ def get_collection(c: Connection, number: int) -> StoredCollection:
     return _stored(rows[0])
 
 
+def created_at(c: Connection, number: int) -> str:
+    """When the collection of that number was made. Raises CollectionNotFoundError."""
+    return get_collection(c, number).created_at
+
+
 def insert_collection(c: Connection, collection_id: str, contract_number: int, at: str) -> int:
     """A new, empty collection, or the one that another replica has made just now; its number."""
     c.execute(

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contract.errors import SubjectConflictError
+from contract.errors import SubjectConflictError, TemplateExistsError
 from index.checks import metadata_text
 from index.database import Connection
 from index.records import Embeddings, Enrollment, StoredSubject, StoredTemplate, Subject
@@ -18,18 +18,23 @@ class Wish:
     """A checked enrolment. embeddings: float32 (M, D). crops: M pictures, or none of them.
 
     by_id: the caller chose the subject's id; else only the external id can tell who it is.
+    ids_chosen: the caller chose the templates' ids, so that they may be there already.
     """
 
     subject: Subject
     by_id: bool
     metadata_given: bool
     template_ids: tuple[str, ...]
+    ids_chosen: bool = False
     embeddings: Embeddings
     crops: Sequence[bytes | None]
 
 
 def enrol(scope: Scope, wish: Wish) -> tuple[Enrollment, Effect]:
-    """Raises SubjectConflictError: the subject says something else."""
+    """Raises TemplateExistsError, or SubjectConflictError: the subject says something else."""
+    for template_id in wish.template_ids if wish.ids_chosen else ():
+        if templates.find_template(scope.c, scope.searched, template_id):
+            raise TemplateExistsError(template_id)
     known = find_known(scope.c, scope.collection.number, wish.subject, by_id=wish.by_id)
     if known:
         check_agreement(known.subject, wish.subject, metadata_given=wish.metadata_given)

@@ -9,7 +9,14 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from service.client import collection_calls, photo_calls, service_calls, subject_calls
+from service.client import (
+    collection_calls,
+    export_calls,
+    import_calls,
+    photo_calls,
+    service_calls,
+    subject_calls,
+)
 from service.client.call import Call
 from service.client.sending import (
     RETRIES,
@@ -79,6 +86,12 @@ class AsyncClient:
     calibrate = _sends(collection_calls.calibrate)
     list_calibrations = _sends(collection_calls.list_calibrations)
     report_health = _sends(collection_calls.report_health)
+
+    import_archive = _sends(import_calls.import_archive)
+    get_import_report = _sends(import_calls.get_import_report)
+
+    export = _sends(export_calls.export)
+    get_export_file = _sends(export_calls.get_export_file)
 
     list_bundles = _sends(service_calls.list_bundles)
     get_job = _sends(service_calls.get_job)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from service.collection_answer import CollectionOut, CollectionsOut, NewCollection
 from service.collections import ListedCollection
@@ -45,7 +45,12 @@ async def get_collection(collection_id: str, runtime: RuntimeDep) -> CollectionO
     return _shown(runtime, listed)
 
 
-@router.delete("/{collection_id}", status_code=204, responses=problems(404, 409, 422, 503, 507))
+@router.delete(
+    "/{collection_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409, 422, 503, 507),
+)
 async def delete_collection(collection_id: str, runtime: RuntimeDep) -> None:
     """Remove a collection with all its subjects and templates.
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from service.request_error import RequestError
 from service.routes.common import CollectionQuery, RuntimeDep, collection_of, problems
@@ -108,7 +108,12 @@ async def list_templates(
     return TemplateList(templates=[TemplateOut.of(template) for template in found])
 
 
-@router.delete("/{subject_id}", status_code=204, responses=problems(404, 409, 422, 503, 507))
+@router.delete(
+    "/{subject_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409, 422, 503, 507),
+)
 async def delete_subject(
     subject_id: str, runtime: RuntimeDep, collection: CollectionQuery = None
 ) -> None:

@@ -51,7 +51,12 @@ async def get_crop(
     return Response(crop, media_type=image_type(crop), headers=headers)
 
 
-@router.delete("/{template_id}", status_code=204, responses=problems(404, 409, 422, 503, 507))
+@router.delete(
+    "/{template_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409, 422, 503, 507),
+)
 async def delete_template(
     template_id: str, runtime: RuntimeDep, collection: CollectionQuery = None
 ) -> None:

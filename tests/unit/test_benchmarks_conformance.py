@@ -1,20 +1,34 @@
 """The check of a service against its description can fail: faults are planted and found."""
 
-from collections.abc import Callable
-from typing import Any
+import gc
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Response, UploadFile
+from fastapi import Form as FormBody
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
-from benchmarks.conformance import Report, Target, run, send_rudely
+from benchmarks.conformance import Report, Target, photos_as_files, run, send_rudely
 from benchmarks.problem_check import Answer
 from benchmarks.rude_requests import RudeRequest, rude_requests
 from service import problems
 from service.request_id import RequestId
+from service.routes.common import problems as documented
 
 EXAMPLES = 4
+PHOTOS = [b"first photo", b"second photo"]
+
+# Starlette leaves the file of a part that is cut to the garbage collector, which says so.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Such files are collected in the test that left them, not in another one."""
+    yield
+    gc.collect()
 
 
 class Thing(BaseModel):
@@ -112,3 +126,24 @@ def test_every_method_of_every_path_is_tried_and_deletions_come_last() -> None:
     assert methods == sorted(methods, key=lambda method: method == "DELETE")
     assert all(r.statuses == {200, 404} for r in documented if r.method == "GET")
     assert {"/a/%00", "/a/%FF%FE"} <= {r.target for r in documented}
+
+
+class Form(BaseModel):
+    photo: UploadFile
+
+
+def test_files_are_sent_and_forms_that_send_nothing_are_not_called_invalid() -> None:
+    app = FastAPI()
+    problems.install(app)
+    app.add_middleware(RequestId)
+
+    @app.post("/photo", response_model=Thing, responses=documented(400, 422))
+    async def _(form: Annotated[Form, FormBody(media_type="multipart/form-data")]) -> Thing:
+        data = await form.photo.read()
+        return Thing(size=sum(data == good for good in PHOTOS))
+
+    photos_as_files(PHOTOS, [b"bad"])
+    report = Report()
+    run(Target(document=app.openapi(), app=app), report, examples=50, seed=1)
+    assert not report.faults
+    assert report.accepted["POST /photo"] > 10

@@ -1,0 +1,1 @@
+"""What `oneglance doctor` looks at; one file a subject."""
