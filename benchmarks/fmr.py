@@ -24,9 +24,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.contenders import FACES, LFW_PACK, bundle_at
+from benchmarks.contenders import LFW_PACK
 from benchmarks.embedded import EmbeddedPack, embedded
-from benchmarks.fpir import SPLITS, Half, Row, calibrated, halves, value
+from benchmarks.fpir import (
+    SPLITS,
+    Half,
+    Row,
+    calibrated,
+    everybody,
+    halves,
+    shipped_galleries,
+    value,
+)
 from benchmarks.lfw_people import DataMissingError
 from contract.errors import OneGlanceError
 from contract.similarity import similarity_from_distance
@@ -99,17 +108,14 @@ def split_rows(known: Half, unseen: Half, seed: int) -> Iterator[tuple[float, in
 
 def shifted(pack: EmbeddedPack) -> list[Row]:
     """The shipped calibration on people and photos unlike those that it was made of."""
-    calibration = bundle_at(FACES).manifest.calibration
-    if calibration is None:
-        raise DataMissingError("The shipped bundle has no calibration: run `make bundle-faces`.")
-    whole = Half(embeddings_ND=pack.embeddings_ND, labels_N=pack.labels_N, d_max=pack.d_max)
+    galleries, whole = shipped_galleries(), everybody(pack)
     found = {m: strangers_similarities(whole, m, seed=0) for m in TEMPLATES}
     return [
         Row(
             way=SHIPPED,
             target=target,
             subjects=m,
-            observed=(float((found[m] >= value(calibration.galleries, target, m)).mean()),),
+            observed=(float((found[m] >= value(galleries, target, m)).mean()),),
         )
         for m in TEMPLATES
         for target in SHIPPED_TARGETS

@@ -171,19 +171,29 @@ def split_rows(known: Half, unseen: Half, seed: int) -> Iterator[tuple[str, floa
         yield f"{SEVERAL} templates each, not", target, subjects, fpir_at(several, by_subjects)
 
 
-def shifted(pack: EmbeddedPack) -> list[Row]:
-    """The shipped calibration on people and photos unlike those that it was made of."""
+def shipped_galleries() -> Sequence[GalleryCalibration]:
+    """Of the shipped bundle's calibration. Raises DataMissingError, BundleError."""
     calibration = bundle_at(FACES).manifest.calibration
     if calibration is None:
         raise DataMissingError("The shipped bundle has no calibration: run `make bundle-faces`.")
-    whole = Half(embeddings_ND=pack.embeddings_ND, labels_N=pack.labels_N, d_max=pack.d_max)
+    return calibration.galleries
+
+
+def everybody(pack: EmbeddedPack) -> Half:
+    """All identities, where nothing is calibrated on them."""
+    return Half(embeddings_ND=pack.embeddings_ND, labels_N=pack.labels_N, d_max=pack.d_max)
+
+
+def shifted(pack: EmbeddedPack) -> list[Row]:
+    """The shipped calibration on people and photos unlike those that it was made of."""
+    galleries, whole = shipped_galleries(), everybody(pack)
     found = {n: whole.searches(n, seed=0) for n in SIZES}
     return [
         Row(
             way="the bundle's, made of faces-train",
             target=target,
             subjects=n,
-            observed=(fpir_at(found[n], value(calibration.galleries, target, n)),),
+            observed=(fpir_at(found[n], value(galleries, target, n)),),
         )
         for target in TARGETS
         for n in SIZES

@@ -31,7 +31,7 @@ from index.checks import check_embeddings
 from index.missed import MatedSearches, missed
 from index.open_collection import OpenCollection
 from index.records import Embeddings, Numbers, TemplateBatch
-from index.scoring import Scoring, ScoringName, mean_embedding
+from index.scoring import Scoring, ScoringName, compared_rows
 from index.tables import collections, templates
 from index.writes.scope import Scope
 
@@ -202,8 +202,8 @@ def _probes(plan: _Plan, known: list[int], *, max_probes: int, seed: int) -> _Pr
 def _own(plan: _Plan, held_MD: Embeddings, place: int) -> Distances:
     """Similarities of a template to the best others of its subject, or to their mean, (3,)."""
     others = np.delete(held_MD, place, axis=0)
-    if plan.scoring.name == "mean" and len(others):
-        others = mean_embedding(others)[None]
+    if len(others):
+        others = compared_rows(others, plan.scoring.name)
     found = pairwise_similarity(held_MD[place][None], others, plan.d_max)[0]
     return np.concatenate([np.sort(found)[::-1], np.full(3, -1.0)])[:3]
 

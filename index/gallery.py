@@ -318,9 +318,7 @@ class Gallery(OpenCollection):
             known = subjects.get_subjects(c, {row.subject_number for row in rows.values()})
         moment = now()
         alive = {
-            number: subject
-            for number, subject in known.items()
-            if subject.expires_at is None or subject.expires_at > moment
+            number: subject for number, subject in known.items() if not subject.has_expired(moment)
         }
         return Truth(rows=rows, subjects=alive)
 

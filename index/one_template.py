@@ -36,7 +36,7 @@ def compare_with_template(
         if stored is None:
             raise TemplateNotFoundError(template_id)
         of = subjects.get_subjects(scope.c, [stored.subject_number])[stored.subject_number]
-        if of.expires_at is not None and of.expires_at <= scope.at:
+        if of.has_expired(scope.at):
             raise TemplateNotFoundError(template_id)
         probes = check_embeddings(probes_BD, size=scope.searched.size, what="Probes")
         found = pairwise_similarity(probes, stored.embedding[None], gallery.contract.d_max)[:, 0]

@@ -12,7 +12,7 @@ from contract.similarity import pairwise_similarity
 from index.checks import check_embeddings
 from index.gallery import Gallery
 from index.records import Candidate, Embeddings, Subject
-from index.scoring import mean_embedding
+from index.scoring import compared_rows
 from index.tables import subjects, templates
 from index.writes.scope import Scope
 
@@ -34,7 +34,7 @@ def compare(gallery: Gallery, subject_id: str, probe_D: Embeddings) -> Compariso
 
     def find(scope: Scope) -> Comparison:
         known = subjects.find_by_id(scope.c, gallery.number, subject_id)
-        if known is None or _is_over(known.subject, scope.at):
+        if known is None or known.subject.has_expired(scope.at):
             raise SubjectNotFoundError(subject_id)
         held = templates.templates_of(scope.c, scope.searched, known.number)
         if not held:
@@ -42,22 +42,15 @@ def compare(gallery: Gallery, subject_id: str, probe_D: Embeddings) -> Compariso
         probe = check_embeddings(probe_D[None], size=scope.searched.size, what="The probe")
         rows_MD = np.stack([template.embedding for template in held])
         d_max = gallery.contract.d_max
-        similarities_M = pairwise_similarity(probe, rows_MD, d_max)[0]
-        nearest = int(similarities_M.argmax())
-        score = similarities_M[nearest]
-        if gallery.scoring == "mean":
-            score = pairwise_similarity(probe, mean_embedding(rows_MD)[None], d_max)[0, 0]
+        nearest = int(pairwise_similarity(probe, rows_MD, d_max)[0].argmax())
+        scored = compared_rows(rows_MD, gallery.scoring)
         return Comparison(
             subject=known.subject,
             candidate=Candidate(
                 subject=known.subject,
-                similarity=float(score),
+                similarity=float(pairwise_similarity(probe, scored, d_max).max()),
                 template_id=held[nearest].id,
             ),
         )
 
     return gallery.read(find)
-
-
-def _is_over(subject: Subject, at: str) -> bool:
-    return subject.expires_at is not None and subject.expires_at <= at

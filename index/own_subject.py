@@ -10,7 +10,7 @@ import numpy as np
 from contract.similarity import pairwise_similarity
 from index.gallery import Gallery
 from index.records import Candidate, Embeddings
-from index.scoring import mean_embedding
+from index.scoring import compared_rows
 from index.tables import subjects, templates
 from index.writes.scope import Scope
 
@@ -53,7 +53,7 @@ def similarity_to_own(
     These are the stored templates and the other new photos; None where there is neither. Exact,
     and scored as the gallery's searches score a subject: by its best template, or by their mean.
     """
-    best, d_max = gallery.scoring == "best", gallery.contract.d_max
+    d_max = gallery.contract.d_max
     found: list[float | None] = []
     for i, photo in enumerate(photos_BD):
         others = np.delete(photos_BD, i, axis=0)
@@ -62,7 +62,7 @@ def similarity_to_own(
         if not len(others):
             found.append(None)
             continue
-        rows = others if best else mean_embedding(others)[None]
+        rows = compared_rows(others, gallery.scoring)
         found.append(float(pairwise_similarity(photo[None], rows, d_max).max()))
     return found
 

@@ -35,6 +35,10 @@ class Subject:
     expires_at: str | None = None
     consent_ref: str | None = None
 
+    def has_expired(self, at: str) -> bool:
+        """Whether it is over at a time, RFC 3339 in UTC."""
+        return self.expires_at is not None and self.expires_at <= at
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectPage:

@@ -124,6 +124,11 @@ class MeanTemplate:
         )
 
 
+def compared_rows(templates_MD: Embeddings, scoring: ScoringName) -> Embeddings:
+    """What a probe is compared with of a subject's M templates: each of them, or their mean."""
+    return templates_MD if scoring == "best" else mean_embedding(templates_MD)[None]
+
+
 def mean_embedding(embeddings_MD: Embeddings) -> Embeddings:
     """The mean of a subject's M >= 1 templates, float32 (D,), as long as they are on average.
 

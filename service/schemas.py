@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contract.calibration.records import Estimate
 from contract.calibration.thresholds import Basis
 from contract.detection.base import DetectedFace
 from contract.strict import Share
@@ -219,14 +220,6 @@ class FaceOut(FaceLocation):
     candidates: list[CandidateOut]
 
 
-class RateOut(Model):
-    """A measured rate with its 95 % interval."""
-
-    value: Share
-    low95: Share
-    high95: Share
-
-
 class EvidenceOut(Model):
     """The measured gallery that a threshold rests on."""
 
@@ -235,7 +228,7 @@ class EvidenceOut(Model):
     gallery_subjects: int
     strangers: int = Field(description="people searched for who were not in it")
     fpir: Share | None = Field(description="share of them called a match there, for this target")
-    fnir: RateOut | None = Field(description="share of the enrolled that were missed there")
+    fnir: Estimate | None = Field(description="share of the enrolled that were missed there")
     made_at: str | None = Field(description="of a collection's own; RFC 3339, UTC")
 
     @classmethod
@@ -243,14 +236,13 @@ class EvidenceOut(Model):
         """From the decision's record."""
         if evidence is None:
             return None
-        fnir = evidence.fnir
         return cls(
             calibration=evidence.calibration,
             data=evidence.data,
             gallery_subjects=evidence.gallery_subjects,
             strangers=evidence.strangers,
             fpir=evidence.fpir,
-            fnir=None if fnir is None else RateOut.model_validate(fnir.model_dump()),
+            fnir=evidence.fnir,
             made_at=evidence.made_at,
         )
 

@@ -95,11 +95,7 @@ def _expired(scope: Scope) -> list[int]:
         if not page:
             return expired
         after = page[-1].number
-        expired += [
-            row.number
-            for row in page
-            if row.subject.expires_at is not None and row.subject.expires_at <= scope.at
-        ]
+        expired += [row.number for row in page if row.subject.has_expired(scope.at)]
 
 
 def _none() -> Numbers:

@@ -95,7 +95,7 @@ def _names(gallery: Gallery, all_of: Enrolled, findings: Findings, like: Likenes
         known = {
             numbers[number]: subject
             for number, subject in subjects.get_subjects(scope.c, numbers).items()
-            if subject.expires_at is None or subject.expires_at > scope.at
+            if not subject.has_expired(scope.at)
         }
         of_place = {int(all_of.numbers[place]): place for place in places}
         held = templates.get_templates(scope.c, of_place, scope.searched.size)

@@ -97,7 +97,7 @@ def _describe(scope: Scope, after: int, *, crops: bool) -> tuple[int, list[Descr
     found = {}
     for row in rows:
         s = row.subject
-        if s.expires_at is None or s.expires_at > scope.at:
+        if not s.has_expired(scope.at):
             line = SubjectLine(
                 id=s.id,
                 name=s.name,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.bundle import Bundle
+from service.collections import ServedCollection
 from service.faces_answer import (
     ContractOut,
     DetectAnswer,
@@ -24,7 +25,8 @@ from service.routes.common import (
     problems,
     read_upload,
 )
-from service.seen_faces import SeenFace, seen_faces
+from service.runtime import Runtime
+from service.seen_faces import SeenFace, SeenFaces, seen_faces
 
 router = APIRouter(tags=["faces"])
 
@@ -54,16 +56,7 @@ async def detect_faces(
     Nothing is embedded, searched for or kept. A photo without a face has no faces in its answer.
     """
     served = await collection_of(runtime, form.collection)
-    upload = await read_upload(form.image)
-    seen = await runtime.workers.run(
-        partial(
-            seen_faces,
-            served.bundle.recognizer,
-            upload.data,
-            max_faces=form.max_faces,
-            embedded=False,
-        )
-    )
+    seen = await _seen(form, runtime, served, embedded=False)
     return DetectAnswer(
         image=ImageSize(width=seen.width, height=seen.height),
         faces=[SeenFaceOut.of(face.face, face.quality) for face in seen.faces],
@@ -88,16 +81,7 @@ async def embed_faces(
     are keys this one wants a scope of its own. `contract` says how to compare embeddings.
     """
     served = await collection_of(runtime, form.collection)
-    upload = await read_upload(form.image)
-    seen = await runtime.workers.run(
-        partial(
-            seen_faces,
-            served.bundle.recognizer,
-            upload.data,
-            max_faces=form.max_faces,
-            embedded=True,
-        )
-    )
+    seen = await _seen(form, runtime, served, embedded=True)
     return EmbedAnswer(
         image=ImageSize(width=seen.width, height=seen.height),
         faces=[_embedded(face) for face in seen.faces],
@@ -105,6 +89,21 @@ async def embed_faces(
         bundle=bundle_ref(served.bundle),
         timing_ms=seen.timing.rounded_ms(),
         request_id=request_id_of(request.scope),
+    )
+
+
+async def _seen(
+    form: FacesForm, runtime: Runtime, served: ServedCollection, *, embedded: bool
+) -> SeenFaces:
+    upload = await read_upload(form.image)
+    return await runtime.workers.run(
+        partial(
+            seen_faces,
+            served.bundle.recognizer,
+            upload.data,
+            max_faces=form.max_faces,
+            embedded=embedded,
+        )
     )
 
 
