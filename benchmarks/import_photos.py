@@ -91,7 +91,7 @@ def run_until(server: Server, archive: Path, folder: Path, stop_at: int | None) 
             return {**result, "lines": lines}
         while lines_of(folder, import_id) < stop_at:
             # Through before the kill: a number of lines that never comes must not be waited for.
-            if client.get_job(job).job.status in ("succeeded", "failed"):
+            if client.get_job(job).status in ("succeeded", "failed"):
                 break
             time.sleep(_POLL_S)
         server.process.kill()

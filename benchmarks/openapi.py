@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from service.app import create_app
+from service.metrics import Metrics
 from service.runtime import Runtime
 from service.settings import Settings
 
@@ -18,7 +19,7 @@ SNAPSHOT = Path(__file__).parent.parent / "docs" / "openapi.json"
 
 def schema() -> dict[str, Any]:
     """The OpenAPI document. It depends on no bundle and no gallery, so none is loaded."""
-    runtime = cast(Runtime, SimpleNamespace(settings=Settings()))
+    runtime = cast(Runtime, SimpleNamespace(settings=Settings(), metrics=Metrics()))
     return create_app(runtime).openapi()
 
 

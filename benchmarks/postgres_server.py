@@ -63,6 +63,11 @@ class PostgresServer:
                   "--no-sync", "--no-instructions")  # fmt: skip
 
     @property
+    def programs(self) -> Path:
+        """The folder of pg_dump and the other programs."""
+        return self._programs
+
+    @property
     def dsn(self) -> str:
         """Of the database that every server has."""
         return self.dsn_of("postgres")

@@ -125,7 +125,8 @@ class Judge:
 
     def seen(self, data: bytes) -> tuple[Pixels, list[DetectedFace]]:
         """Pixels and faces of an image file."""
-        return self.recognizer.detect(data, Timing())
+        photo, faces = self.recognizer.detect(data, Timing())
+        return photo.pixels, faces
 
     def quality(self, pixels: Pixels, face: DetectedFace) -> tuple[Quality, Pixels]:
         """What is measured of a face, and its crop."""

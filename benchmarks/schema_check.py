@@ -10,10 +10,12 @@ request_id. The figure is the last line; the exit status is not 0 after any fail
 """
 
 import argparse
+import io
 import os
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +48,11 @@ EXAMPLES: Final = 200
 SEED: Final = 7
 # More pixels than the service takes, in a file of a few kB.
 HUGE_SIDE_PX: Final = 8_000
+# That requests may remove, one by one.
+TEMPLATES: Final = 40
+# A bundle of faces that collections can be embedded anew by.
+ANEW: Final = "anew"
+MOVED: Final = ("m1", "m2")
 TIMEOUT_S: Final = 60.0
 # On a line of its own: requests may say the word, too.
 TRACEBACK: Final = "\nTraceback (most recent call last):\n"
@@ -83,11 +90,11 @@ def _scaled(pixels: Pixels, height: int) -> Pixels:
 def ask(url: str, report: Report, *, examples: int, seed: int) -> None:
     """All requests to the service at `url`."""
     photos = good_photos()
-    photos_as_files(photos, bad_photos())
+    photos_as_files([*photos, zipped(photos)], bad_photos())
     with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
         document: dict[str, Any] = client.get("/openapi.json").raise_for_status().json()
         client.post("/v1/collections", json={"id": "things", "bundle": "whole"}).raise_for_status()
-        words = {"template_id": templates_of(client, photos)}
+        words = words_of(client, photos)
         target = Target(document=document, base_url=url, words=words)
         run(target, report, examples=examples, seed=seed)
         print(f"{sum(report.examples.values())} examples, {report.steps} steps", file=sys.stderr)
@@ -99,18 +106,61 @@ def ask(url: str, report: Report, *, examples: int, seed: int) -> None:
             send_rudely(send, request, report)
 
 
-def templates_of(client: httpx.Client, photos: list[bytes]) -> list[str]:
-    """Enrol the subjects that requests will speak of, with stored crops; their templates."""
-    found = []
+def zipped(photos: list[bytes]) -> bytes:
+    """An archive to import: two subjects."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for number, photo in enumerate(photos):
+            file.writestr(f"s{number % 2}/{number}", photo)
+    return archive.getvalue()
+
+
+def words_of(client: httpx.Client, photos: list[bytes]) -> dict[str, list[str]]:
+    """Ids of what is there that no generator of texts would hit upon, by their names.
+
+    Enrols the subjects that requests will speak of, with stored crops, and one that they do not,
+    so that there are templates left when all others are removed.
+    """
     for name in SUBJECTS:
-        answer = client.post(
-            "/v1/enroll",
-            files=[("images", (f"{i}", photo)) for i, photo in enumerate(photos)],
-            data={"subject_id": name, "store_image": "crop", "face_policy": "largest"},
-        )
-        accepted = answer.raise_for_status().json()["accepted"]
-        found += [image["template_id"] for image in accepted]
-    return found
+        _enrolled(client, photos, name)
+    pixels = astronaut()
+    others = [encoded(_scaled(pixels, height)) for height in range(100, 100 + TEMPLATES)]
+    # Twenty photos are the most in one request.
+    templates = _enrolled(client, others[:20], "erin") + _enrolled(client, others[20:], "erin")
+    imported = client.post("/v1/imports", files={"archive": ("a.zip", zipped(photos))})
+    exported = client.post("/v1/exports", json={})
+    faces = client.post("/v1/identify", files={"image": ("a.png", photos[0])}).raise_for_status()
+    jobs = [imported.raise_for_status().json(), exported.raise_for_status().json()]
+    return {
+        "bundle": [ANEW],
+        "collection_id": moved(client),
+        "template_id": templates,
+        "import_id": [jobs[0]["import_id"]],
+        "export_id": [jobs[1]["export_id"]],
+        "job_id": [job["job"]["id"] for job in jobs],
+        "receipt": [face["receipt"] for face in faces.json()["faces"]],
+    }
+
+
+def moved(client: httpx.Client) -> list[str]:
+    """Empty collections: one to be switched to another bundle, one that can be rolled back."""
+    for name in MOVED:
+        client.post("/v1/collections", json={"id": name}).raise_for_status()
+        path = f"/v1/collections/{name}/reembed"
+        job = client.post(path, json={"bundle": ANEW}).raise_for_status().json()["job"]
+        while client.get(f"/v1/jobs/{job['id']}").json()["finished_at"] is None:
+            time.sleep(0.01)
+    client.post(f"/v1/collections/{MOVED[1]}/reembed/switch").raise_for_status()
+    return list(MOVED)
+
+
+def _enrolled(client: httpx.Client, photos: list[bytes], subject_id: str) -> list[str]:
+    answer = client.post(
+        "/v1/enroll",
+        files=[("images", (f"{i}", photo)) for i, photo in enumerate(photos)],
+        data={"subject_id": subject_id, "store_image": "crop", "face_policy": "largest"},
+    )
+    return [image["template_id"] for image in answer.raise_for_status().json()["accepted"]]
 
 
 def _known(client: httpx.Client, photo: bytes) -> dict[str, str]:
@@ -163,14 +213,16 @@ def main(arguments: list[str] | None = None) -> int:
     report, start = Report(), time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="oneglance-schema-") as name:
         folder = Path(name)
-        faces, whole, log = folder / "faces", folder / "whole", folder / "server.log"
-        faces.mkdir()
-        whole.mkdir()
+        faces, whole, anew = (folder / bundle for bundle in ("faces", "whole", ANEW))
+        log = folder / "server.log"
+        for bundle in (faces, whole, anew):
+            bundle.mkdir()
         write_tiny_bundle(faces)
         write_tiny_bundle(whole, name="whole", fit="pad")
+        write_tiny_bundle(anew, name=ANEW, drift=1.0)
         os.environ |= {
             "ONEGLANCE_BUNDLE_PATH": str(faces),
-            "ONEGLANCE_FURTHER_BUNDLE_PATHS": str(whole),
+            "ONEGLANCE_FURTHER_BUNDLE_PATHS": f"{whole},{anew}",
             # The photos are small; whoever sends another policy gets it.
             "ONEGLANCE_QUALITY": "off",
             # Why a photo shows no face is looked for until then: long enough to be reached.

@@ -14,12 +14,19 @@ OneGlanceError
 │   └── BundleFileError           a file is missing or its hash differs
 ├── GalleryError
 │   ├── ContractMismatchError     embeddings of another bundle
+│   │   ├── SwitchedMeanwhileError    made for what was searched until a moment ago
+│   │   └── ReembeddingEndedError     what was being embedded anew was switched to, or abandoned
+│   ├── ReembeddingConflictError  not possible where a re-embedding is, or is not, under way
+│   ├── MissingTemplatesError     a switch after which templates would not be found
+│   ├── NoCropsError              nothing is stored that could be embedded anew
 │   ├── CollectionNotFoundError
 │   ├── CollectionExistsError
 │   ├── CollectionInUseError      the service was started for it
 │   ├── SubjectNotFoundError
 │   ├── TemplateNotFoundError
 │   ├── CropNotFoundError         the template is there, its picture was not stored
+│   ├── FeedbackNotFoundError
+│   ├── FeedbackOutdatedError     on a search by other embeddings than there are now
 │   ├── SubjectConflictError      the subject exists and says something else
 │   ├── GalleryTooLargeError      more templates than a health report looks at
 │   ├── GalleryLockedError        another process owns the gallery file
@@ -130,14 +137,66 @@ class GalleryError(OneGlanceError):
 class ContractMismatchError(GalleryError):
     """The gallery holds embeddings of another bundle."""
 
+    words = (
+        "This gallery holds embeddings of contract {gallery}, the bundle makes {bundle}: their "
+        "distances mean nothing to each other. Start with the bundle that the gallery was built "
+        "with, or with an empty gallery."
+    )
+
     def __init__(self, *, gallery_contract_id: str, bundle_contract_id: str) -> None:
-        super().__init__(
-            f"This gallery holds embeddings of contract {gallery_contract_id}, the bundle makes "
-            f"{bundle_contract_id}: their distances mean nothing to each other. Start with the "
-            "bundle that the gallery was built with, or with an empty gallery."
-        )
+        super().__init__(self.words.format(gallery=gallery_contract_id, bundle=bundle_contract_id))
         self.gallery_contract_id = gallery_contract_id
         self.bundle_contract_id = bundle_contract_id
+
+
+class SwitchedMeanwhileError(ContractMismatchError):
+    """The collection was switched to another bundle while something was made for the one before."""
+
+    words = (
+        "The collection was switched to another bundle while this was under way: nothing was "
+        "stored. Send it again."
+    )
+
+
+class ReembeddingEndedError(ContractMismatchError):
+    """What was being embedded anew was switched to, or abandoned, meanwhile."""
+
+    words = (
+        "The re-embedding for the contract {bundle} was switched to or abandoned meanwhile, the "
+        "collection is of {gallery}: look at its state, and begin anew if it is still wanted."
+    )
+
+
+class ReembeddingConflictError(GalleryError):
+    """Not possible where a re-embedding is, or is not, under way; the message says which."""
+
+
+class MissingTemplatesError(GalleryError):
+    """A switch after which templates would not be found. subjects: ids of those without any."""
+
+    def __init__(self, *, templates: int, subjects: Sequence[str]) -> None:
+        without = (
+            f"{len(subjects)} subjects have no template for the new bundle, among them "
+            f"{subjects[0]!r}, and {templates} templates in all are missing"
+            if subjects
+            else f"{templates} templates are missing for the new bundle"
+        )
+        super().__init__(
+            f"{without}: embed their photos, or allow them to be missing (allow_missing)."
+        )
+        self.templates, self.subjects = templates, tuple(subjects)
+
+
+class NoCropsError(GalleryError):
+    """Nothing is stored that could be embedded anew."""
+
+    def __init__(self, collection_id: str) -> None:
+        super().__init__(
+            f"No picture of any template of {collection_id!r} is stored, so that none can be "
+            "embedded anew: enrol with store_image=crop, or embed the original photos by "
+            "`oneglance gallery reembed --originals FOLDER`."
+        )
+        self.collection_id = collection_id
 
 
 class CollectionExistsError(GalleryError):
@@ -192,6 +251,29 @@ class CropNotFoundError(GalleryError):
             "to have it kept."
         )
         self.template_id = template_id
+
+
+class FeedbackNotFoundError(GalleryError):
+    """No feedback of that id."""
+
+    def __init__(self, feedback_id: str) -> None:
+        super().__init__(
+            f"There is no feedback {feedback_id!r}: it was not given, or was removed, by hand, "
+            "with its subject, or as the oldest of too many."
+        )
+        self.feedback_id = feedback_id
+
+
+class FeedbackOutdatedError(GalleryError):
+    """Feedback on a search by other embeddings than the collection has now; nothing was stored."""
+
+    def __init__(self, collection_id: str) -> None:
+        super().__init__(
+            f"The face was searched for with another bundle than the collection {collection_id!r} "
+            "has now: its similarities say nothing about the present ones. Identify the photo "
+            "again, and send the receipt of that answer."
+        )
+        self.collection_id = collection_id
 
 
 class CollectionNotFoundError(GalleryError):

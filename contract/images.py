@@ -31,6 +31,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDES_SWAPPED = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -50,6 +51,15 @@ class ImageLimits:
 DEFAULT_LIMITS = ImageLimits()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """pixels: uint8 (h, w, 3) upright RGB, reduced or not. width, height: of the whole image."""
+
+    pixels: Pixels
+    width: int
+    height: int
+
+
 def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
     """Decode a JPEG, PNG or WebP file into upright RGB pixels, uint8 (H, W, 3).
 
@@ -57,6 +67,15 @@ def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
     animation the first frame is taken.
     Raises EmptyFileError, NotAnImageError (another format), DamagedImageError (broken off or
     broken) or ImageTooLargeError.
+    """
+    return decode_reduced(data, limits, longest_px=None).pixels
+
+
+def decode_reduced(data: bytes, limits: ImageLimits, *, longest_px: int | None) -> Decoded:
+    """As decode_image, a JPEG at a half, quarter or eighth of its sides where that does.
+
+    longest_px: the longest side is reduced to no less; None for all pixels. Most of the work and
+    of the memory of a large JPEG are never begun, since its blocks are decoded at that size.
     """
     if not data:
         raise EmptyFileError("The file is empty: send the bytes of a JPEG, PNG or WebP image.")
@@ -68,7 +87,16 @@ def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_pixels(image, limits)
-            return np.asarray(_to_rgb(_upright(image)))
+            width, height = image.size
+            if longest_px is not None and image.format == "JPEG":
+                # Pillow takes the smallest of its sizes of which no side is below this.
+                times = max(1, max(width, height) // longest_px)
+                image.draft(None, (max(1, width // times), max(1, height // times)))
+            turn = _turn(image)
+            if turn in _SIDES_SWAPPED:
+                width, height = height, width
+            upright = image if turn is None else image.transpose(turn)
+            return Decoded(np.asarray(_to_rgb(upright)), width, height)
     except ImageTooLargeError:
         raise
     except UnidentifiedImageError as error:
@@ -95,18 +123,17 @@ def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
         )
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as the EXIF orientation says, for which only that one field has to be readable.
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes it upright, for which only that one field of the EXIF has to be readable.
 
-    Pillow's exif_transpose writes all of the EXIF block anew and fails on an odd one, though the
-    pixels are whole.
+    Loads the pixels. Pillow's exif_transpose writes all of the EXIF block anew and fails on an odd
+    one, though the pixels are whole.
     """
     image.load()
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except SyntaxError:  # what is marked as EXIF is none
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

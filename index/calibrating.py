@@ -4,7 +4,8 @@ Leave one subject out: a template searched without its subject is the search of 
 (non-mated). Leave one sample out: searched without itself, it is the search of somebody who is
 enrolled (mated). Searches run in *rounds*. In each every subject is the probe by one template, the
 next of its own in a random order, over again where it has fewer than there are rounds: so nobody
-counts for more than another, however many templates they have.
+counts for more than another, however many templates they have. Feedback adds searches of its own,
+see index/told_searches.py.
 
 The gallery of such a non-mated search has one subject less than the collection, for which the
 result is stated. Where anything can be stated there are at least 30 strangers, so that this hides
@@ -33,6 +34,7 @@ from index.open_collection import OpenCollection
 from index.records import Embeddings, Numbers, TemplateBatch
 from index.scoring import Scoring, ScoringName, compared_rows
 from index.tables import collections, templates
+from index.told_searches import NOTHING_TOLD, ToldSearches, told_searches
 from index.writes.scope import Scope
 
 Distances = npt.NDArray[np.float64]
@@ -52,13 +54,17 @@ class SelfSearch:
     """A collection's searches of itself, as it was at `revision`, under one contract.
 
     searches: strangers that are not enrolled have negative numbers. mated: more about its mated
-    ones. templates: of the gallery. uploaded: how many of the strangers are not enrolled.
+    ones. templates: of the gallery. uploaded: how many of the strangers are not enrolled but were
+    given. rejected: how many feedback tells of. feedback: how much of it counts, and how much not.
     """
 
     searches: Searches
     mated: MatedSearches
     templates: int
     uploaded: int
+    rejected: int
+    feedback: int
+    feedback_left_out: int
     revision: int
     contract_id: str
     scoring: ScoringName
@@ -77,19 +83,31 @@ class _Plan:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Probes:
     """Templates to search for. own_P3, others_P: see MatedSearches; without others nothing is left
-    of the subject. rounds: of each, the places of its probes."""
+    of the subject. first_U, count_U: where the probes of each subject begin, and how many."""
 
     subject_P: Numbers
     embeddings_PD: Embeddings
     own_P3: Distances
     others_P: Numbers
-    rounds: list[Numbers]
+    first_U: Numbers
+    count_U: Numbers
+
+    @property
+    def rounds(self) -> int:
+        """Rounds in which each probe of the subject with the most of them has a turn."""
+        return int(self.count_U.max(initial=0))
+
+    def places(self, rounds: int) -> Numbers:
+        """The places of the probes of so many rounds, one of each subject a round."""
+        turns = [self.first_U + turn % self.count_U for turn in range(rounds)]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *turns])
 
 
 def search_itself(
     collection: OpenCollection,
     *,
     strangers_SD: Embeddings | None = None,
+    with_feedback: bool = False,
     max_probes: int = MAX_PROBES,
     seed: int = 0,
     tell: Tell = lambda _: None,
@@ -97,8 +115,9 @@ def search_itself(
     """Search a collection for its own people, and for strangers, float32 (S, D), one row each.
 
     Exact in float64, all of one moment; every row of the gallery is searched. Of more than
-    `max_probes` subjects some are drawn as probes; strangers come on top. tell: hears the share
-    that is done, and may raise to stop. Raises ValueError.
+    `max_probes` subjects some are drawn as probes; strangers come on top. with_feedback: what was
+    said of answers counts, too. tell: hears the share that is done, and may raise to stop. Raises
+    ValueError.
     """
 
     def work(scope: Scope) -> SelfSearch:
@@ -113,12 +132,26 @@ def search_itself(
         plan = _Plan(scope, collection.galleries.scoring, contract.d_max, tell)
         probes = _probes(plan, known, max_probes=max_probes, seed=seed)
         best = _best_others(plan, probes, strangers, gallery_templates=count)
-        searches, mated = _searches(probes, best, subjects=len(known), gallery_templates=count)
+        told = NOTHING_TOLD
+        if with_feedback:
+            told = told_searches(
+                scope,
+                probes.subject_P.tolist(),
+                floor=float(np.median(best)) if len(best) else 1.0,
+                scoring=collection.scoring,
+                most_each=MAX_ROUNDS,
+            )
+        searches, mated = _searches(
+            probes, best, told, subjects=len(known), gallery_templates=count
+        )
         return SelfSearch(
             searches=searches,
             mated=mated,
             templates=count,
             uploaded=len(strangers),
+            rejected=len(told.rejected),
+            feedback=told.count,
+            feedback_left_out=told.left_out,
             revision=scope.collection.revision,
             contract_id=contract.id,
             scoring=collection.scoring,
@@ -139,14 +172,15 @@ def calibrated(
     """
     strangers = search.searches.nonmated_subjects
     needed = {fpir: math.ceil(RULE_OF_THREE / fpir - 1e-9) for fpir in fpirs}
-    enrolled = strangers - search.uploaded
+    further = search.uploaded + search.rejected
+    enrolled = strangers - further
     if strangers < min(needed.values()):
-        raise TooLittleDataError(subjects=enrolled, uploaded=search.uploaded, needed=needed)
+        raise TooLittleDataError(subjects=enrolled, uploaded=further, needed=needed)
     gallery = gallery_calibration(search.searches, fpirs=fpirs)
     if not gallery.points:
         raise TooLittleDataError(
             subjects=enrolled,
-            uploaded=search.uploaded,
+            uploaded=further,
             needed=needed,
             reason=gallery.unsupported[0].reason,
         )
@@ -172,30 +206,27 @@ def _probes(plan: _Plan, known: list[int], *, max_probes: int, seed: int) -> _Pr
     rows: list[Embeddings] = []
     own: list[Distances] = []
     others: list[int] = []
-    # Of each chosen subject, where its probes begin and how many they are.
-    spans: list[tuple[int, int]] = []
+    first: list[int] = []
+    counts: list[int] = []
     for done, number in enumerate(chosen.tolist()):
         plan.tell(_READING * done / len(chosen))
         held = templates.templates_of(plan.scope.c, plan.scope.searched, number)
         held_MD = np.stack([template.embedding for template in held])
         order = rng.permutation(len(held))[:most]
-        spans.append((len(subject), len(order)))
+        first.append(len(subject))
+        counts.append(len(order))
         subject += [number] * len(order)
         rows += list(held_MD[order])
         own += [_own(plan, held_MD, place) for place in order]
         scored_as_one = plan.scoring.name == "mean"
         others += [min(len(held) - 1, 1) if scored_as_one else len(held) - 1] * len(order)
-    count = max((length for _, length in spans), default=0)
-    rounds = [
-        np.array([start + turn % length for start, length in spans], dtype=np.int64)
-        for turn in range(count)
-    ]
     return _Probes(
         subject_P=np.array(subject, dtype=np.int64),
         embeddings_PD=np.array(rows, dtype=np.float32).reshape(-1, plan.scope.searched.size),
         own_P3=np.array(own, dtype=np.float64).reshape(-1, 3),
         others_P=np.array(others, dtype=np.int64),
-        rounds=rounds,
+        first_U=np.array(first, dtype=np.int64),
+        count_U=np.array(counts, dtype=np.int64),
     )
 
 
@@ -242,31 +273,38 @@ def _nearest(probes_PD: Distances, subject_P: Numbers, batch: TemplateBatch) -> 
 
 
 def _searches(
-    probes: _Probes, best: Distances, *, subjects: int, gallery_templates: int
+    probes: _Probes, best: Distances, told: ToldSearches, *, subjects: int, gallery_templates: int
 ) -> tuple[Searches, MatedSearches]:
     count = len(probes.subject_P)
-    enrolled_T = np.concatenate([np.zeros(0, dtype=np.int64), *probes.rounds])
-    mated_S = enrolled_T[probes.others_P[enrolled_T] > 0]
+    draws = max(1, probes.rounds)
+    mated_S = probes.places(draws)
+    mated_S = mated_S[probes.others_P[mated_S] > 0]
+    # As many rounds of non-mated searches as feedback makes use of. A stranger has one photo: it
+    # counts once a round, as everybody does.
+    rounds = max(draws, told.rounds)
+    enrolled_T = probes.places(rounds)
     uploaded = np.arange(len(best) - count)
-    # A stranger has one photo: it counts once a round, as everybody does.
-    rounds = max(1, len(probes.rounds))
+    subject_T = np.concatenate([probes.subject_P[enrolled_T], np.tile(-1 - uploaded, rounds)])
+    best_T = np.concatenate([best[enrolled_T], np.tile(best[count:], rounds)])
+    told_subject_T, told_best_T = told.searches(
+        subject_T, best_T, rounds=rounds, first_stranger=-1 - len(uploaded)
+    )
     mated = MatedSearches(
         own_S3=probes.own_P3[mated_S], others_S=probes.others_P[mated_S], other_S=best[mated_S]
     )
     own_S = mated.own_S3[:, 0]
+    strangers = len(probes.first_U) + len(uploaded) + len(told.rejected)
     searches = Searches(
         gallery_subjects=subjects,
         enrolled=max(1, gallery_templates // max(1, subjects)),
-        draws=rounds,
+        draws=draws,
         mated_subjects=len(np.unique(probes.subject_P[mated_S])),
-        nonmated_subjects=len(np.unique(probes.subject_P)) + len(uploaded),
+        nonmated_subjects=strangers,
         mated_subject_S=probes.subject_P[mated_S],
         similarity_S=own_S,
         # Whether somebody else is before it is all that an error rate asks: 1, or 2 for any other.
         rank_S=np.where(own_S > mated.other_S, 1, 2).astype(np.int64),
-        nonmated_subject_T=np.concatenate(
-            [probes.subject_P[enrolled_T], np.tile(-1 - uploaded, rounds)]
-        ),
-        best_T=np.concatenate([best[enrolled_T], np.tile(best[count:], rounds)]),
+        nonmated_subject_T=np.concatenate([subject_T, told_subject_T]),
+        best_T=np.concatenate([best_T, told_best_T]),
     )
     return searches, mated

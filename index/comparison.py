@@ -13,7 +13,7 @@ from contract.similarity import Float
 from index.gallery import Gallery
 from index.records import Embeddings, Numbers, TemplateBatch
 from index.reembedding import Reembedding
-from index.tables import collections, templates
+from index.tables import templates
 from index.tables.templates import UnderContract
 from index.writes.scope import Scope
 
@@ -36,18 +36,6 @@ class Comparison:
 
     searched: Agreement
     staged: Agreement
-
-
-def job_under_way(gallery: Gallery) -> Reembedding | None:
-    """The re-embedding of a collection that was begun and neither switched to nor abandoned."""
-
-    def find(scope: Scope) -> Reembedding | None:
-        number = scope.collection.next_contract_number
-        if number is None:
-            return None
-        return Reembedding(gallery, collections.get_contract(scope.c, number), number)
-
-    return gallery.read(find)
 
 
 def staged_ids(gallery: Gallery, job: Reembedding, ids: Collection[str]) -> set[str]:

@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import Self
 
 from contract.embedding_contract import EmbeddingContract
-from contract.errors import CollectionNotFoundError, ContractMismatchError, GalleryError
+from contract.errors import (
+    CollectionNotFoundError,
+    ContractMismatchError,
+    GalleryError,
+    SwitchedMeanwhileError,
+)
 from index.checks import check_subject_id
 from index.clock import now
 from index.database import Connection, Database
@@ -80,6 +85,12 @@ class Galleries:
         with self.database.reading() as c:
             return collections.all_collections(c)
 
+    def find(self, collection_id: str) -> StoredCollection | None:
+        """The collection of that id as it is now, or None."""
+        self.queue.check_usable()
+        with self.database.reading() as c:
+            return collections.find_collection(c, collection_id)
+
     def contract_of(self, collection: StoredCollection) -> EmbeddingContract:
         """What the embeddings of a collection that are searched were made by."""
         with self.database.reading() as c:
@@ -120,7 +131,7 @@ class Galleries:
         collection is open already), or CollectionNotFoundError.
         """
         check_subject_id(collection_id)
-        stored = self._find(collection_id)
+        stored = self.find(collection_id)
         if stored is not None and stored.number in self._views:
             # Two views would need to hear of each other's writes.
             raise GalleryError(f"The collection {collection_id!r} is open already: use that one.")
@@ -151,6 +162,18 @@ class Galleries:
         of = UnderContract(collection=stored.number, contract=contract_number, size=contract.size)
         return View(contract, of, self._searcher(stored, contract, of, from_snapshot))
 
+    def check_shown(self, view: View) -> None:
+        """Raise SwitchedMeanwhileError where another view has taken this one's place.
+
+        Even under the same contract, after a switch and the way back: a write that is shown to the
+        one before would not be found.
+        """
+        now = self._views.get(view.of.collection, view)
+        if now is not view:
+            raise SwitchedMeanwhileError(
+                gallery_contract_id=now.contract.id, bundle_contract_id=view.contract.id
+            )
+
     def adopt(self, view: View) -> None:
         """Let a view take the place of its collection's former one."""
         self._views[view.of.collection].searcher.close()
@@ -179,10 +202,6 @@ class Galleries:
         assert isinstance(self.database, PostgresDatabase)
         return PostgresSearcher(self.database, contract, of)
 
-    def _find(self, collection_id: str) -> StoredCollection | None:
-        with self.database.reading() as c:
-            return collections.find_collection(c, collection_id)
-
     def _create(self, collection_id: str, contract: EmbeddingContract) -> StoredCollection:
         def work(c: Connection) -> tuple[None, Shown]:
             # Another replica may have been faster.
@@ -192,7 +211,7 @@ class Galleries:
             return None, Shown()
 
         self.queue.run(work, lambda change: None)
-        stored = self._find(collection_id)
+        stored = self.find(collection_id)
         assert stored is not None
         return stored
 

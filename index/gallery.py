@@ -44,7 +44,7 @@ from index.tiers import Tier
 from index.writes.amending import amend
 from index.writes.calibrating import store_calibration
 from index.writes.effect import Effect
-from index.writes.enrolling import Wish, enrol
+from index.writes.enrolling import Wish, enrol, foresee
 from index.writes.merging import merge
 from index.writes.removing import remove_subjects, remove_template
 from index.writes.scope import Scope
@@ -215,6 +215,7 @@ class Gallery(OpenCollection):
         consent_ref: str | None = None,
         crops: Sequence[bytes | None] | None = None,
         template_ids: Sequence[str] | None = None,
+        dry_run: bool = False,
     ) -> Enrollment:
         """Store M >= 1 templates, float32 (M, D), of a subject that is there or made now.
 
@@ -227,8 +228,10 @@ class Gallery(OpenCollection):
         3339. crops: the picture that each template was made of, for a later re-embedding.
         template_ids: M of the caller's choice, unlike any other in the database; new ones unless
         given. Whoever repeats a call with the same ones stores nothing twice: TemplateExistsError.
+        dry_run: store nothing and raise what would be raised; the ids that are answered for what
+        would be made are nobody's, and the revision is the present one.
         Raises ValueError, SubjectConflictError (the subject says something else, or the external
-        id is another's), ContractMismatchError (re-embedded meanwhile), GalleryFullError.
+        id is another's), SwitchedMeanwhileError (re-embedded), GalleryFullError.
         """
         view = self._view
         embeddings = check_embeddings(embeddings_MD, size=view.contract.size, what="Embeddings")
@@ -252,6 +255,8 @@ class Gallery(OpenCollection):
             embeddings=embeddings,
             crops=check_crops(crops, count=len(embeddings)),
         )
+        if dry_run:
+            return self.read(lambda scope: foresee(scope, wish)[1])
         return self.write(lambda scope: enrol(scope, wish), view)
 
     def update_subject(self, subject_id: str, **facts: Any) -> Subject:

@@ -8,13 +8,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
-import numpy as np
-
 from contract.embedding_contract import EmbeddingContract
 from index.clock import now
 from index.database import Connection
 from index.galleries import Galleries, View
-from index.records import TemplateBatch
 from index.scoring import ScoringName
 from index.search import Change
 from index.tables import collections
@@ -51,6 +48,18 @@ class OpenCollection:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def twin(self) -> Self:
+        """The same collection once more: a switch of the one leaves the other where it is.
+
+        It searches then what was searched until the switch, and no longer writes.
+        """
+        return type(self)(self.galleries, self.stored(), self._view)
+
+    @property
+    def contract_number(self) -> int:
+        """The number of that contract in this database."""
+        return self._view.of.contract
 
     @property
     def contract(self) -> EmbeddingContract:
@@ -97,6 +106,7 @@ class OpenCollection:
         """Commit an operation that was made for `view`, the present one unless given."""
 
         def work(c: Connection) -> tuple[T, Shown]:
+            self.galleries.check_shown(self._view)
             self._view.searcher.before_write()
             scope = begin(c, (view or self._view).of)
             result, effect = operation(scope)
@@ -116,18 +126,14 @@ class OpenCollection:
         new: list[View] = []
 
         def work(c: Connection) -> tuple[T, Shown]:
+            self.galleries.check_shown(self._view)
             self._view.searcher.before_write()
             scope = begin(c, self._view.of)
             result, effect = operation(scope)
-            # Built from what is committed: no other write is under way.
+            # Built from what is committed, without what this operation adds: that is the change.
             new.append(self.galleries.make_view(scope.collection, contract, contract_number))
             return result, Shown(
-                change=Change(
-                    removed=np.zeros(0, dtype=np.int64),
-                    added=TemplateBatch.empty(contract.size),
-                    revision=effect.revision,
-                ),
-                erases=effect.erases,
+                change=self._scoring.change(c, new[0].of, effect), erases=effect.erases
             )
 
         def show(change: Change) -> None:

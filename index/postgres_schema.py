@@ -10,11 +10,12 @@ from contract.errors import GalleryError, GalleryUnavailableError
 from index.postgres_connection import PostgresConnection
 from index.postgres_errors import damaged
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 PGVECTOR_AT_LEAST: Final = (0, 8)
 _TABLES_1: Final = ("contracts", "collections", "subjects", "templates", "crops", "audit")
-TABLES: Final = (*_TABLES_1, "calibrations")
-_TABLES_OF: Final = {1: _TABLES_1, 2: TABLES, 3: TABLES}
+_TABLES_2: Final = (*_TABLES_1, "calibrations")
+TABLES: Final = (*_TABLES_2, "feedback")
+_TABLES_OF: Final = {1: _TABLES_1, 2: _TABLES_2, 3: _TABLES_2, 4: TABLES}
 # Two replicas that start at once must not both make or change the tables: "OneGlanc" as a number.
 _SETUP_LOCK: Final = 0x4F6E65476C616E63
 
@@ -97,8 +98,32 @@ _NAMES: Final = """
 CREATE INDEX subjects_by_name ON subjects (collection_number, name, number)
     WHERE name IS NOT NULL;
 """
+_FEEDBACK: Final = """
+CREATE TABLE feedback (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text COLLATE "C" NOT NULL,
+    collection_number bigint NOT NULL REFERENCES collections (number) ON DELETE CASCADE,
+    contract_number bigint NOT NULL REFERENCES contracts (number),
+    verdict text COLLATE "C" NOT NULL CHECK (verdict IN ('confirmed', 'rejected')),
+    subject_number bigint NOT NULL REFERENCES subjects (number) ON DELETE CASCADE,
+    other_number bigint REFERENCES subjects (number) ON DELETE CASCADE,
+    subject_similarity double precision,
+    other_similarity double precision,
+    answered text COLLATE "C" NOT NULL,
+    scoring text COLLATE "C" NOT NULL,
+    gallery_subjects bigint NOT NULL CHECK (gallery_subjects >= 0),
+    gallery_templates bigint NOT NULL CHECK (gallery_templates >= 0),
+    gallery_revision bigint NOT NULL CHECK (gallery_revision >= 0),
+    searched_at text COLLATE "C" NOT NULL,
+    given_at text COLLATE "C" NOT NULL,
+    UNIQUE (collection_number, id)
+);
+CREATE INDEX feedback_of_collection ON feedback (collection_number, number);
+CREATE INDEX feedback_of_subject ON feedback (subject_number);
+CREATE INDEX feedback_of_other ON feedback (other_number);
+"""
 # To each version from the one before; 0 is a database without tables.
-_STEPS: Final = {1: _CREATE_1, 2: _CALIBRATIONS, 3: _NAMES}
+_STEPS: Final = {1: _CREATE_1, 2: _CALIBRATIONS, 3: _NAMES, 4: _FEEDBACK}
 
 
 def is_current(connection: PostgresConnection) -> bool:

@@ -1,7 +1,7 @@
 """Searches in PostgreSQL itself: each sees what is committed, by whichever replica."""
 
 from contract.embedding_contract import EmbeddingContract
-from contract.errors import ContractMismatchError
+from contract.errors import SwitchedMeanwhileError
 from index.postgres import PostgresDatabase
 from index.postgres_search import nearest
 from index.records import Embeddings
@@ -25,7 +25,7 @@ class PostgresSearcher:
     def shortlists(self, probes_BD: Embeddings, rows: int) -> Shortlists:
         """See Searcher. All of one state of the database.
 
-        Raises CollectionNotFoundError or ContractMismatchError: another replica has removed the
+        Raises CollectionNotFoundError or SwitchedMeanwhileError: another replica has removed the
         collection, or switched it to another bundle.
         """
         with self._database.reading() as c:
@@ -33,7 +33,7 @@ class PostgresSearcher:
             # What is being built may be searched, too, to compare it.
             if self._of.contract not in (stored.contract_number, stored.next_contract_number):
                 there = collections.get_contract(c, stored.contract_number)
-                raise ContractMismatchError(
+                raise SwitchedMeanwhileError(
                     gallery_contract_id=there.id, bundle_contract_id=self._contract.id
                 )
             found = tuple(

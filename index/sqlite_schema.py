@@ -13,7 +13,7 @@ from contract.errors import GalleryError, GalleryUnavailableError
 from index.sqlite_errors import damaged
 
 APPLICATION_ID: Final = 0x4F6E6547  # "OneG"
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 # AUTOINCREMENT: a number is never given out again, so a late reference cannot hit another row.
 # Embeddings: float32, little-endian, D of them. Times: RFC 3339, UTC.
@@ -97,7 +97,33 @@ _NAMES: Final = """
 CREATE INDEX subjects_by_name ON subjects (collection_number, name, number)
     WHERE name IS NOT NULL;
 """
-_CREATE: Final = _CREATE_2 + _CALIBRATIONS + _NAMES
+# What people said of answers: scores, no embedding, and nothing of a subject that is removed.
+_FEEDBACK: Final = """
+CREATE TABLE feedback (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    collection_number INTEGER NOT NULL REFERENCES collections (number) ON DELETE CASCADE,
+    contract_number INTEGER NOT NULL REFERENCES contracts (number),
+    verdict TEXT NOT NULL CHECK (verdict IN ('confirmed', 'rejected')),
+    -- Whom the verdict is about, and the best of those whom the face does not show.
+    subject_number INTEGER NOT NULL REFERENCES subjects (number) ON DELETE CASCADE,
+    other_number INTEGER REFERENCES subjects (number) ON DELETE CASCADE,
+    subject_similarity REAL,
+    other_similarity REAL,
+    answered TEXT NOT NULL,
+    scoring TEXT NOT NULL,
+    gallery_subjects INTEGER NOT NULL CHECK (gallery_subjects >= 0),
+    gallery_templates INTEGER NOT NULL CHECK (gallery_templates >= 0),
+    gallery_revision INTEGER NOT NULL CHECK (gallery_revision >= 0),
+    searched_at TEXT NOT NULL,
+    given_at TEXT NOT NULL,
+    UNIQUE (collection_number, id)
+) STRICT;
+CREATE INDEX feedback_of_collection ON feedback (collection_number, number);
+CREATE INDEX feedback_of_subject ON feedback (subject_number);
+CREATE INDEX feedback_of_other ON feedback (other_number);
+"""
+_CREATE: Final = _CREATE_2 + _CALIBRATIONS + _NAMES + _FEEDBACK
 _TABLES_3: Final = {
     *("contracts", "collections", "subjects", "templates", "crops", "audit", "calibrations"),
 }
@@ -107,6 +133,7 @@ _TABLES_OF: Final = {
     2: {"contracts", "collections", "subjects", "templates", "crops", "audit"},
     3: _TABLES_3,
     4: _TABLES_3,
+    5: {*_TABLES_3, "feedback"},
 }
 
 # From the version that is the key to the next one. Numbers and ids stay what they were.
@@ -146,6 +173,7 @@ DROP TABLE gallery_1;
 """,
     2: _CALIBRATIONS,
     3: _NAMES,
+    4: _FEEDBACK,
 }
 
 

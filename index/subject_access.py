@@ -9,7 +9,7 @@ import numpy as np
 from contract.errors import SubjectNotFoundError
 from index.gallery import Gallery
 from index.records import Embeddings
-from index.tables import audit, subjects
+from index.tables import audit, feedback, subjects
 from index.writes.scope import Scope
 
 FORMAT = "oneglance-subject-access/1"
@@ -19,7 +19,8 @@ def subject_access(gallery: Gallery, subject_id: str) -> dict[str, Any]:
     """Facts, templates under every contract, pictures and the audit log, as JSON, of one moment.
 
     Embeddings are float32, little-endian, in base64; pictures are files in base64. The log also
-    has the entries of subjects that were merged into this one.
+    has the entries of subjects that were merged into this one. Feedback has a verdict where it is
+    about the subject; without one, the subject was the nearest of those whom a face does not show.
     Raises SubjectNotFoundError.
     """
 
@@ -43,6 +44,7 @@ def subject_access(gallery: Gallery, subject_id: str) -> dict[str, Any]:
             },
             "templates": _templates(scope, known.number),
             "crops": _crops(scope, known.number),
+            "feedback": _feedback(scope, known.number),
             "audit": _entries(scope, subject_id),
         }
 
@@ -75,6 +77,21 @@ def _crops(scope: Scope, subject_number: int) -> list[dict[str, str]]:
         (subject_number,),
     )
     return [{"template_id": row[0], "image": base64.b64encode(row[1]).decode()} for row in rows]
+
+
+def _feedback(scope: Scope, subject_number: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": said.id,
+            "searched_at": said.searched_at,
+            "given_at": said.given_at,
+            "verdict": said.verdict if said.subject_number == subject_number else None,
+            "similarity": said.subject_similarity
+            if said.subject_number == subject_number
+            else said.other_similarity,
+        }
+        for said in feedback.feedback_naming(scope.c, subject_number)
+    ]
 
 
 def _entries(scope: Scope, subject_id: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from service.body_limit import BodyLimit
 from service.compreface import routes as compreface
 from service.description import DescribedApp
 from service.request_id import RequestId
+from service.request_metrics import RequestMetrics
 from service.routes import (
     bundles,
     calibrations,
@@ -17,12 +18,15 @@ from service.routes import (
     enroll,
     exports,
     faces,
+    feedback,
     health,
     health_reports,
     identify,
     identify_batch,
     imports,
     jobs,
+    metrics,
+    reembed,
     subjects,
     templates,
     verify,
@@ -33,6 +37,7 @@ ROUTES = (
     enroll,
     identify,
     identify_batch,
+    feedback,
     verify,
     faces,
     subjects,
@@ -41,10 +46,12 @@ ROUTES = (
     bundles,
     calibrations,
     health_reports,
+    reembed,
     imports,
     exports,
     jobs,
     health,
+    metrics,
     compreface,
 )
 
@@ -68,6 +75,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         lifespan=lifespan,
         # A path with a slash too many is not there: a redirect would be an answer nobody documents.
         redirect_slashes=False,
+        # An operation is called as its function here, and so is its method in a made client.
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.runtime = runtime
     for module in ROUTES:
@@ -80,5 +89,6 @@ def create_app(runtime: Runtime) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         limits={imports.router.prefix: settings.max_import_bytes},
     )
+    app.add_middleware(RequestMetrics, metrics=runtime.metrics)
     app.add_middleware(RequestId)
     return app

@@ -15,6 +15,7 @@ from service.decision import Threshold
 from service.enrolment import Upload
 from service.identification import IdentifiedFace, identified_face
 from service.quality.measures import Quality, measure
+from service.receipt import searched_gallery
 from service.recognizer import Pixels, Recognizer, Timing
 
 # Crops that wait until they are embedded together: a full batch for a GPU, a few MB.
@@ -79,6 +80,7 @@ def identify_batch(
     faces: list[list[IdentifiedFace]] = [[] for _ in uploads]
     revision = gallery.revision
     if work.seen:
+        searched = searched_gallery(gallery)
         now = time.perf_counter()
         # The margin needs the runner-up, whatever the caller wants to see.
         result = gallery.search(np.stack(work.embeddings), top_k=max(2, top_k))
@@ -91,6 +93,7 @@ def identify_batch(
                     seen.quality,
                     candidates,
                     threshold,
+                    searched,
                     top_k=top_k,
                     min_quality=min_quality,
                 )
@@ -106,9 +109,9 @@ def identify_batch(
 def _look_at(
     recognizer: Recognizer, index: int, data: bytes, max_faces: int, work: _Work, timing: Timing
 ) -> None:
-    pixels, found = recognizer.detect(data, timing)
+    photo, found = recognizer.detect(data, timing)
     wanted = found[:max_faces] if max_faces else found
-    crops = recognizer.crops(pixels, wanted)
+    crops = recognizer.crops(photo, wanted)
     for face, crop in zip(wanted, crops, strict=True):
         work.seen.append(_Seen(index=index, face=face, quality=measure(face, crop)))
         work.crops.append(crop)

@@ -24,7 +24,7 @@ class BundleOut(Model):
     default: bool = Field(description="of new collections that name none")
 
 
-class BundlesOut(Model):
+class BundleList(Model):
     """The bundles that are served, the default first."""
 
     bundles: list[BundleOut]

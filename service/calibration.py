@@ -44,11 +44,11 @@ def embed_strangers(recognizer: Recognizer, photos: Iterable[bytes]) -> Stranger
     for photo in photos:
         timing = Timing()
         try:
-            pixels, faces = recognizer.detect(photo, timing)
+            seen, faces = recognizer.detect(photo, timing)
         except ImageError:
             faces = []
         if faces:
-            (face,) = recognizer.embed(pixels, faces[:1], timing)
+            (face,) = recognizer.embed(seen, faces[:1], timing)
             found.append(face.embedding)
         else:
             failures += 1
@@ -61,15 +61,20 @@ def measure(
     *,
     bundle: str,
     quality_policy: str,
+    with_feedback: bool = True,
     tell: Tell = lambda _: None,
 ) -> CollectionCalibration:
     """Search a collection for its own people and for strangers; nothing is stored.
 
-    bundle: name and version. quality_policy: id of the policy. tell: hears the share that is done,
-    and may raise to stop. Raises TooLittleDataError.
+    bundle: name and version. quality_policy: id of the policy. with_feedback: what was said of
+    answers counts, too. tell: hears the share that is done, and may raise to stop. Raises
+    TooLittleDataError.
     """
     search = search_itself(
-        gallery, strangers_SD=strangers.embeddings, tell=lambda done: tell(0.7 * done)
+        gallery,
+        strangers_SD=strangers.embeddings,
+        with_feedback=with_feedback,
+        tell=lambda done: tell(0.7 * done),
     )
     at = now()
     return CollectionCalibration(
@@ -84,6 +89,9 @@ def measure(
         gallery_revision=search.revision,
         uploaded_strangers=search.uploaded,
         failures_to_acquire=strangers.failures_to_acquire,
+        rejected_strangers=search.rejected,
+        feedback=search.feedback,
+        feedback_left_out=search.feedback_left_out,
         replicates=REPLICATES,
         gallery=calibrated(search, tell=lambda done: tell(0.7 + 0.3 * done)),
     )

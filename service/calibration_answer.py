@@ -14,9 +14,9 @@ Count = Annotated[int, Field(ge=0)]
 class CalibratedGallery(Model):
     """The collection when it was calibrated."""
 
-    subjects: Count
-    templates: Count
-    revision: Count
+    subject_count: Count
+    template_count: Count
+    gallery_revision: Count
 
 
 class StrangersOut(Model):
@@ -26,13 +26,21 @@ class StrangersOut(Model):
     uploaded: Count = Field(description="photos of strangers with a usable face")
     failures_to_acquire: Count = Field(description="uploaded photos without one; in no rate below")
     uploaded_photos: Count = Field(description="all of them, failures included")
+    rejected: Count = Field(
+        description="whom feedback tells of: all who were taken for one subject are one of them"
+    )
+    feedback: Count = Field(description="verdicts on answers that count in the rates below")
+    feedback_left_out: Count = Field(
+        description="verdicts that do not: of another bundle, of a much smaller collection, of "
+        "more of one person than is of use, or of one side only"
+    )
 
 
 class CalibrationOut(Model):
     """Error rates of the collection, measured on its own templates."""
 
     made_at: str
-    bundle: str = Field(description="name and version")
+    bundle_id: str = Field(description="name and version")
     contract_id: str
     quality_policy: str = Field(description="id of what photos were asked for")
     scoring: str
@@ -52,20 +60,25 @@ class CalibrationOut(Model):
         seen = record.gallery
         return cls(
             made_at=record.made_at,
-            bundle=record.bundle,
+            bundle_id=record.bundle,
             contract_id=record.contract_id,
             quality_policy=record.quality_policy,
             scoring=record.scoring,
             gallery=CalibratedGallery(
-                subjects=record.gallery_subjects,
-                templates=record.gallery_templates,
-                revision=record.gallery_revision,
+                subject_count=record.gallery_subjects,
+                template_count=record.gallery_templates,
+                gallery_revision=record.gallery_revision,
             ),
             strangers=StrangersOut(
-                enrolled=seen.nonmated_subjects - record.uploaded_strangers,
+                enrolled=seen.nonmated_subjects
+                - record.uploaded_strangers
+                - record.rejected_strangers,
                 uploaded=record.uploaded_strangers,
                 failures_to_acquire=record.failures_to_acquire,
                 uploaded_photos=record.uploaded_strangers + record.failures_to_acquire,
+                rejected=record.rejected_strangers,
+                feedback=record.feedback,
+                feedback_left_out=record.feedback_left_out,
             ),
             mated_subjects=seen.mated_subjects,
             mated_searches=seen.mated_searches,

@@ -18,7 +18,8 @@ class CollectionCalibration(Strict):
     bundle: name and version, for people; contract_id is what counts. quality_policy: id of what
     photos were asked for. gallery_*: of the collection then. uploaded_strangers: with a usable
     face, beside the subjects themselves; failures_to_acquire: photos of strangers without one.
-    replicates: of the bootstrap.
+    rejected_strangers: whom rejected answers tell of; feedback: how much of it counts, and how much
+    was left out, none in records from before there was any. replicates: of the bootstrap.
     """
 
     version: Literal[1]
@@ -32,6 +33,9 @@ class CollectionCalibration(Strict):
     gallery_revision: Count
     uploaded_strangers: Count
     failures_to_acquire: Count
+    rejected_strangers: Count = 0
+    feedback: Count = 0
+    feedback_left_out: Count = 0
     replicates: Annotated[int, Field(ge=1)]
     gallery: GalleryCalibration
 

@@ -1,7 +1,6 @@
 """oneglance: run the service, ask it, and look after its gallery."""
 
 import argparse
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,8 +13,10 @@ from service.commands import (
     collections,
     doctor,
     enroll,
+    export,
     gallery,
     identify,
+    import_photos,
     jobs,
     subjects,
     verify,
@@ -23,7 +24,19 @@ from service.commands import (
 from service.settings import Settings
 
 # Each declares a command, or some; all but the last two ask a running service.
-COMMANDS = (enroll, identify, verify, subjects, collections, bundles, jobs, doctor, gallery)
+COMMANDS = (
+    enroll,
+    import_photos,
+    export,
+    identify,
+    verify,
+    subjects,
+    collections,
+    bundles,
+    jobs,
+    doctor,
+    gallery,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,12 +71,13 @@ def _run_serve(args: argparse.Namespace) -> int:
 def _serve(given: dict[str, Any]) -> int:
     import uvicorn
 
+    from service import logs
     from service.app import create_app
     from service.runtime import build_runtime
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = Settings(**given)
+        logs.configure(settings.log_format)
         runtime = build_runtime(settings)
     except ValidationError as error:
         _print_settings(error)
@@ -71,7 +85,9 @@ def _serve(given: dict[str, Any]) -> int:
     except OneGlanceError as error:
         print(f"oneglance: will not start: {error}", file=sys.stderr)
         return 1
-    uvicorn.run(create_app(runtime), host=settings.host, port=settings.port)
+    uvicorn.run(
+        create_app(runtime), host=settings.host, port=settings.port, log_config=logs.for_uvicorn()
+    )
     return 0
 
 

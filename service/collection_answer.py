@@ -24,12 +24,12 @@ class CollectionOut(Model):
     contract_id: str = Field(description="what its embeddings are told by")
     subject_count: int
     template_count: int
-    revision: int
+    gallery_revision: int
     created_at: str
     default: bool = Field(description="meant by requests that name no collection")
 
 
-class CollectionsOut(Model):
+class CollectionList(Model):
     """All collections, oldest first."""
 
     collections: list[CollectionOut]

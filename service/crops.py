@@ -64,6 +64,7 @@ def decode_crop(data: bytes, pixels: InputSpec) -> Pixels:
     if kind != kind_of(pixels) or crop.shape != (pixels.height, pixels.width, 3):
         raise OtherCropError(
             f"The stored crop is {kind or 'of an unknown kind'}, the bundle takes "
-            f"{kind_of(pixels)}: embed the original photos instead (--originals)."
+            f"{kind_of(pixels)}: embed the original photos instead, by `oneglance gallery reembed "
+            "--originals FOLDER`."
         )
     return crop

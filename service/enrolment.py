@@ -94,12 +94,15 @@ def enroll(
     wish: SubjectWish,
     terms: Terms,
     template_ids: Sequence[str] | None = None,
+    *,
+    dry_run: bool = False,
 ) -> Enrolled:
     """Store what can be used of `uploads`, all in one transaction.
 
     What is asked of other subjects is asked before that transaction: of two enrolments at the same
     moment neither may see the other.
     template_ids: what each upload's template is to be called, see Gallery.enroll.
+    dry_run: look at everything as if, and store nothing.
     Raises NoUsableFaceError when nothing can be used, PossibleDuplicateError where that was not
     wanted, an ImageError when the only image cannot be read, RequestError when the subject cannot
     be called so or duplicates cannot be told but were to be rejected, and the GalleryErrors of
@@ -129,6 +132,7 @@ def enroll(
             template_ids=None
             if template_ids is None
             else [template_ids[image.index] for image in accepted],
+            dry_run=dry_run,
         )
     except ValueError as error:
         raise RequestError("subject", str(error)) from error

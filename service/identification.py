@@ -11,6 +11,7 @@ from index.gallery import Gallery
 from index.records import Candidate
 from service.decision import Decision, Threshold, decide
 from service.quality.measures import Quality, measure
+from service.receipt import SearchedGallery, receipt_for, searched_gallery
 from service.recognizer import Recognizer, Timing
 
 
@@ -18,13 +19,15 @@ from service.recognizer import Recognizer, Timing
 class IdentifiedFace:
     """A face, what was decided of it, and up to top_k candidates, best first.
 
-    quality: None of a whole image, which is no face.
+    quality: None of a whole image, which is no face. receipt: see service/receipt.py; None where
+    there is no candidate.
     """
 
     face: DetectedFace
     quality: Quality | None
     decision: Decision
     candidates: tuple[Candidate, ...]
+    receipt: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +56,12 @@ def identify(
     are searched for and not decided over. Raises ImageError or GalleryUnavailableError.
     """
     timing = Timing()
-    pixels, faces = recognizer.detect(data, timing)
-    embedded = recognizer.embed(pixels, faces[:max_faces] if max_faces else faces, timing)
+    photo, faces = recognizer.detect(data, timing)
+    embedded = recognizer.embed(photo, faces[:max_faces] if max_faces else faces, timing)
     threshold = find_threshold()
     if not embedded:
         return Identified(faces=(), threshold=threshold, revision=gallery.revision, timing=timing)
+    searched = searched_gallery(gallery)
     now = time.perf_counter()
     # The margin needs the runner-up, whatever the caller wants to see.
     result = gallery.search(np.stack([e.embedding for e in embedded]), top_k=max(2, top_k))
@@ -68,6 +72,7 @@ def identify(
             measure(e.face, e.crop),
             candidates,
             threshold,
+            searched,
             top_k=top_k,
             min_quality=min_quality,
         )
@@ -81,15 +86,18 @@ def identified_face(
     quality: Quality | None,
     candidates: tuple[Candidate, ...],
     threshold: Threshold,
+    searched: SearchedGallery,
     *,
     top_k: int,
     min_quality: float,
 ) -> IdentifiedFace:
     """Decide over one face that was searched for, by its candidates, best first."""
     poor = quality is not None and quality.score < min_quality
+    decision = decide(candidates, threshold, poor=poor)
     return IdentifiedFace(
         face=face,
         quality=quality,
-        decision=decide(candidates, threshold, poor=poor),
+        decision=decision,
         candidates=candidates[:top_k],
+        receipt=receipt_for(searched, candidates, decision.verdict),
     )

@@ -26,6 +26,7 @@ def face_out(found: IdentifiedFace) -> FaceOut:
             "similarity": decision.similarity,
             "margin": decision.margin,
             "candidates": [CandidateOut.of(candidate) for candidate in found.candidates],
+            "receipt": found.receipt,
         }
     )
 

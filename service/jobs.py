@@ -103,6 +103,11 @@ class Jobs:
                 raise JobNotFoundError(job_id)
             return self._jobs[job_id]
 
+    def all(self) -> list[Job]:
+        """Those that are remembered, as they are now, oldest first."""
+        with self._changed:
+            return list(self._jobs.values())
+
     def wait(self, job_id: str, *, timeout_s: float) -> Job:
         """The job when it has ended, or as it is after `timeout_s` seconds."""
         with self._changed:

@@ -14,7 +14,8 @@ from starlette.types import Scope
 
 from contract import errors as e
 from service.allowed_methods import allowed_methods
-from service.request_error import RequestError
+from service.crops import OtherCropError
+from service.request_error import RequestError, UnsupportedMediaTypeError
 from service.request_id import HEADER, request_id_of
 from service.schemas import Problem
 
@@ -53,6 +54,8 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.TemplateNotFoundError: Kind(404, "template_not_found", "No such template"),
     e.TemplateExistsError: Kind(409, "template_exists", "The template is there already"),
     e.CropNotFoundError: Kind(404, "crop_not_found", "No picture is stored"),
+    e.FeedbackNotFoundError: Kind(404, "feedback_not_found", "No such feedback"),
+    e.FeedbackOutdatedError: Kind(409, "feedback_outdated", "On a search by another bundle"),
     e.CollectionNotFoundError: Kind(404, "collection_not_found", "No such collection"),
     e.CollectionExistsError: Kind(409, "collection_exists", "The collection is there already"),
     e.CollectionInUseError: Kind(409, "collection_in_use", "The service was started for it"),
@@ -60,6 +63,14 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.SubjectConflictError: Kind(409, "subject_conflict", "The subject says something else"),
     e.IdempotencyConflictError: Kind(409, "idempotency_conflict", "The key is another request's"),
     e.RequestUnderWayError: Kind(409, "request_under_way", "The first request is not answered yet"),
+    e.SwitchedMeanwhileError: Kind(503, "bundle_switched", "Switched to another bundle meanwhile"),
+    e.ReembeddingEndedError: Kind(409, "reembedding_ended", "The re-embedding is over"),
+    e.ReembeddingConflictError: Kind(
+        409, "reembedding_conflict", "The re-embedding is not in that state"
+    ),
+    e.MissingTemplatesError: Kind(409, "templates_missing", "Templates would not be found"),
+    e.NoCropsError: Kind(422, "no_crops", "No pictures are stored"),
+    OtherCropError: Kind(422, "other_crops", "Pictures for another kind of model"),
     e.ContractMismatchError: Kind(409, "bundle_mismatch", "Embeddings of another bundle"),
     e.GalleryTooLargeError: Kind(422, "gallery_too_large", "Too large for a health report"),
     e.GalleryFullError: Kind(507, "storage_full", "No room left on the storage"),
@@ -70,6 +81,7 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.JobNotFoundError: Kind(404, "job_not_found", "No such job"),
     e.JobCancelledError: Kind(503, "job_cancelled", "The job was stopped"),
     e.OverloadedError: Kind(503, "overloaded", "The service is busy"),
+    UnsupportedMediaTypeError: Kind(415, "unsupported_media_type", "Unsupported media type"),
     RequestError: Kind(422, "invalid_request", "The request cannot be understood"),
     RequestValidationError: Kind(422, "invalid_request", "The request cannot be understood"),
     BodyTooLargeError: Kind(413, "body_too_large", "The request is too large"),
@@ -97,6 +109,8 @@ def known_problem(scope: Scope, error: Exception) -> JSONResponse:
     if isinstance(error, BodyTooLargeError):
         # The rest of the body will not be read, so the connection has no further use.
         answer.headers["connection"] = "close"
+    if isinstance(error, UnsupportedMediaTypeError):
+        answer.headers["accept"] = ", ".join(error.taken)
     return answer
 
 
@@ -176,6 +190,8 @@ def _items(error: Exception) -> list[dict[str, Any]]:
         return [{"field": error.field, "reasons": [error.reason]}]
     if isinstance(error, e.PossibleDuplicateError):
         return [{"subject_id": who, "similarity": value} for who, value in error.duplicates]
+    if isinstance(error, e.MissingTemplatesError):
+        return [{"missing_count": error.templates, "missing_subject_count": len(error.subjects)}]
     if isinstance(error, RequestError):
         return [{"field": error.field, "message": str(error)}]
     if isinstance(error, RequestValidationError):

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.detection.base import DetectedFace, FaceDetector
-from contract.images import ImageLimits, decode_image
+from contract.images import ImageLimits
 from contract.manifest import InputSpec
 from service.cropping import Cropper, cropper_for
 from service.crops import encode_crop
 from service.embedder import Embedder
+from service.photo import Photo
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -46,37 +47,45 @@ class Recognizer:
     """Detector, cropper and embedder of one bundle."""
 
     def __init__(
-        self, detector: FaceDetector, pixels: InputSpec, embedder: Embedder, limits: ImageLimits
+        self,
+        detector: FaceDetector,
+        pixels: InputSpec,
+        embedder: Embedder,
+        limits: ImageLimits,
+        *,
+        searched_px: int | None = None,
     ) -> None:
-        """pixels: what the bundle takes. Raises BundleError where it does not say how."""
+        """pixels: what the bundle takes. searched_px: longest side that the detector looks at.
+
+        Raises BundleError where the manifest does not say how whole images become `pixels`.
+        """
         self.detector, self.limits = detector, limits
+        self._searched_px = searched_px
         self._pixels = pixels
         self._cropper: Cropper = cropper_for(pixels)
         self._embedder = embedder
 
-    def detect(self, data: bytes, timing: Timing) -> tuple[Pixels, list[DetectedFace]]:
-        """Upright pixels of an image file and its faces, largest first. Raises ImageError."""
+    def detect(self, data: bytes, timing: Timing) -> tuple[Photo, list[DetectedFace]]:
+        """The photo of an image file and its faces, largest first. Raises ImageError."""
         now = time.perf_counter()
-        pixels = decode_image(data, self.limits)
+        photo = Photo(data, self.limits, searched_px=self._searched_px)
         now = timing.stage("decode", now)
-        faces = self.detector.detect(pixels)
+        faces = [photo.in_whole(face) for face in self.detector.detect(photo.seen)]
         timing.stage("detect", now)
-        return pixels, faces
+        return photo, faces
 
-    def embed(
-        self, pixels: Pixels, faces: list[DetectedFace], timing: Timing
-    ) -> list[EmbeddedFace]:
+    def embed(self, photo: Photo, faces: list[DetectedFace], timing: Timing) -> list[EmbeddedFace]:
         """The given faces of one photo with their embeddings, computed in one batch."""
         if not faces:
             return []
         now = time.perf_counter()
-        crops = self.crops(pixels, faces)
+        crops = self.crops(photo, faces)
         timing.stage("embed", now)
         return self.embed_crops(faces, crops, timing)
 
-    def crops(self, pixels: Pixels, faces: list[DetectedFace]) -> list[Pixels]:
+    def crops(self, photo: Photo, faces: list[DetectedFace]) -> list[Pixels]:
         """What the model takes of each face of a photo, uint8 (H, W, 3)."""
-        return [self._cropper.crop(pixels, face) for face in faces]
+        return [photo.crop(face, self._cropper) for face in faces]
 
     def embed_crops(
         self, faces: list[DetectedFace], crops: list[Pixels], timing: Timing

@@ -5,7 +5,7 @@ The gallery's side, staging and switching, is index/reembedding.py.
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -18,7 +18,7 @@ from contract.manifest import InputSpec
 from index.comparison import staged_ids
 from index.gallery import Gallery
 from index.records import Embeddings
-from index.reembedding import PendingTemplate, Reembedding
+from index.reembedding import Embed, PendingTemplate, Reembedding
 from service.crops import OtherCropError, Pixels, decode_crop
 from service.embedder import Embedder
 from service.options import FacePolicy
@@ -76,6 +76,21 @@ def embed_crops(job: Reembedding, embedder: Embedder, pixels: InputSpec) -> Iter
                 job.stage(dict(zip(ids, embeddings, strict=True)))
                 items += [_item(template, "embedded") for template, _ in ready]
             yield items
+
+
+def embed_late(embedder: Embedder, pixels: InputSpec) -> Embed:
+    """What stages those who come in until a switch, inside of it; see Reembedding.switch."""
+
+    def embed(pending: Sequence[PendingTemplate]) -> dict[str, Embeddings]:
+        embeddings: dict[str, Embeddings] = {}
+        for start in range(0, len(pending), _BATCH):
+            _, ready = _decoded(pending[start : start + _BATCH], pixels)
+            if ready:
+                rows = embedder.embed(np.stack([crop for _, crop in ready]))
+                embeddings |= zip([template.id for template, _ in ready], rows, strict=True)
+        return embeddings
+
+    return embed
 
 
 def embed_originals(
@@ -172,7 +187,7 @@ class _Names:
 
 
 def _decoded(
-    pending: list[PendingTemplate], pixels: InputSpec
+    pending: Sequence[PendingTemplate], pixels: InputSpec
 ) -> tuple[list[Item], list[tuple[PendingTemplate, Pixels]]]:
     items: list[Item] = []
     ready: list[tuple[PendingTemplate, Pixels]] = []

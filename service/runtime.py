@@ -12,11 +12,15 @@ from service.collections import Collections, ServedCollection
 from service.embedder import Embedder
 from service.exports import Exports
 from service.idempotency import Idempotency
+from service.imports.reports import Reports
 from service.jobs import Jobs
 from service.locations import in_words
+from service.metrics import Metrics
 from service.quality.policy import QualityPolicies
+from service.reembedding_comparisons import Comparisons
 from service.served_bundles import ServedBundles, load_served
 from service.settings import Settings
+from service.state_metrics import StateMetrics
 from service.workers import Workers
 
 log = logging.getLogger(__name__)
@@ -35,6 +39,9 @@ class Runtime:
     jobs: Jobs
     idempotency: Idempotency
     exports: Exports
+    metrics: Metrics
+    comparisons: Comparisons
+    reports: Reports
 
     @property
     def default(self) -> ServedCollection:
@@ -58,6 +65,7 @@ class Runtime:
         self.collections.stop()
         self.jobs.close()
         self.exports.close()
+        self.reports.close()
         self.workers.close()
         self.galleries.close()
 
@@ -94,7 +102,7 @@ def build_runtime(
         jobs.close()
         galleries.close()
         raise
-    return Runtime(
+    runtime = Runtime(
         settings=settings,
         bundles=bundles,
         collections=collections,
@@ -105,5 +113,10 @@ def build_runtime(
         idempotency=Idempotency(
             keep_s=settings.idempotency_keep_s, most=settings.max_idempotency_keys
         ),
+        comparisons=Comparisons(),
         exports=Exports(settings.exports_folder, keep_s=settings.export_keep_hours * 3600),
+        reports=Reports(settings.imports_folder, keep_s=settings.import_report_keep_hours * 3600),
+        metrics=Metrics(),
     )
+    runtime.metrics.registry.register(StateMetrics(runtime))
+    return runtime

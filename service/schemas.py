@@ -118,7 +118,9 @@ class SubjectOut(Model):
 class EnrolledSubject(SubjectOut):
     """The subject of an enrolment."""
 
-    created: bool = Field(description="made by this request")
+    created: bool = Field(
+        description="made by this request; in a dry run it would be, by the id given or a free one"
+    )
 
 
 class SubjectRef(Model):
@@ -140,7 +142,7 @@ class AcceptedImage(FaceLocation):
 
     index: int = Field(description="place in the request, from 0")
     filename: str | None
-    template_id: str
+    template_id: str | None = Field(description="null in a dry run, which stores none")
     quality: QualityOut | None = Field(description="null where whole images are taken, not faces")
 
 
@@ -178,12 +180,13 @@ class EnrollWarning(Model):
 
 
 class EnrollAnswer(Model):
-    """What was stored; it is on disk when this answer is sent."""
+    """What was stored; it is on disk when this answer is sent. Of a dry run, what would be."""
 
     subject: EnrolledSubject
     accepted: list[AcceptedImage]
     rejected: list[RejectedImage]
     warnings: list[EnrollWarning]
+    dry_run: bool = Field(description="true: nothing was stored, this is what would have been")
     bundle: BundleRef
     gallery_revision: int
     request_id: str
@@ -218,6 +221,10 @@ class FaceOut(FaceLocation):
     )
     margin: float | None = Field(description="lead over the second subject")
     candidates: list[CandidateOut]
+    receipt: str | None = Field(
+        description="send it to /v1/feedback to confirm or reject this answer; null where there is "
+        "no candidate"
+    )
 
 
 class EvidenceOut(Model):
@@ -299,8 +306,8 @@ class Ready(Model):
     detector: str
     device: str
     precision: str
-    subjects: int
-    templates: int
+    subject_count: int
+    template_count: int
 
 
 class Problem(BaseModel):
@@ -331,6 +338,6 @@ class JobOut(Model):
 
 
 class JobAnswer(Model):
-    """One job."""
+    """The answer 202 to a request that became a job."""
 
     job: JobOut

@@ -35,18 +35,17 @@ class SeenFaces:
 def seen_faces(recognizer: Recognizer, data: bytes, *, max_faces: int, embedded: bool) -> SeenFaces:
     """The `max_faces` largest faces of an image file, 0 for all. Raises ImageError."""
     timing = Timing()
-    pixels, found = recognizer.detect(data, timing)
+    photo, found = recognizer.detect(data, timing)
     wanted = found[:max_faces] if max_faces else found
     now = time.perf_counter()
-    crops = recognizer.crops(pixels, wanted)
+    crops = recognizer.crops(photo, wanted)
     qualities = [measure(face, crop) for face, crop in zip(wanted, crops, strict=True)]
     timing.stage("measure", now)
     rows: list[Embeddings | None] = [None] * len(wanted)
     if embedded:
         rows = [e.embedding for e in recognizer.embed_crops(wanted, crops, timing)]
-    height, width = pixels.shape[:2]
     faces = tuple(
         SeenFace(face=face, quality=quality, embedding=row)
         for face, quality, row in zip(wanted, qualities, rows, strict=True)
     )
-    return SeenFaces(width=width, height=height, faces=faces, timing=timing)
+    return SeenFaces(width=photo.width, height=photo.height, faces=faces, timing=timing)

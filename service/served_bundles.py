@@ -6,7 +6,7 @@ from pathlib import Path
 
 from contract.bundle import Bundle, load_bundle
 from contract.detection.base import FaceDetector
-from contract.detection.mtcnn import MtcnnDetector
+from contract.detection.choosing import make_detector
 from contract.detection.whole_image import WholeImage
 from contract.errors import BundleError, BundleNotFoundError
 from contract.images import ImageLimits
@@ -110,15 +110,18 @@ def recognizer_for(
     if detector is None:
         detector = _detector(pixels, settings, embedder.device)
     limits = ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    return Recognizer(detector, pixels, embedder, limits)
+    searched_px = None if pixels.alignment == "none" else settings.detector_max_side_px
+    return Recognizer(detector, pixels, embedder, limits, searched_px=searched_px)
 
 
 def _detector(pixels: InputSpec, settings: Settings, device: str) -> FaceDetector:
     """What finds the faces that a bundle of such `pixels` takes; no network without alignment."""
     if pixels.alignment == "none":
         return WholeImage()
-    return MtcnnDetector(
+    return make_detector(
+        settings.detector,
         min_face_px=settings.detector_min_face_px,
         max_side_px=settings.detector_max_side_px,
         device=device,
+        yunet_model_path=settings.yunet_model_path,
     )

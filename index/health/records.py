@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One of two subjects. nearest: how many of its templates have the other as nearest subject."""
+    """One of two subjects. nearest_count: how many of its templates have the other nearest."""
 
     subject_id: str
-    templates: int
-    nearest: int
+    template_count: int
+    nearest_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +61,19 @@ class OutlyingTemplates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
-    """What is probably wrong in a collection, worst first, as it was at `revision`.
+    """What is probably wrong in a collection, worst first, as it was at `gallery_revision`.
 
-    subjects, templates: looked at, expired ones not counted; single_template_subjects: of these,
-    can be duplicates, but not mislabelled. too_little: why nothing was judged, in words; None
-    where it was. duplicate_similarity: mean templates of two subjects are called duplicates from
-    here on, None where none are.
+    subject_count, template_count: looked at, expired ones not counted. Subjects of one template,
+    single_template_subject_count of them, can be duplicates, but not mislabelled. too_little: why
+    nothing was judged, in words; None where it was. duplicate_similarity: mean templates of two
+    subjects are called duplicates from here on, None where none are.
     """
 
     collection_id: str
-    revision: int
-    subjects: int
-    templates: int
-    single_template_subjects: int
+    gallery_revision: int
+    subject_count: int
+    template_count: int
+    single_template_subject_count: int
     too_little: str | None
     duplicate_similarity: float | None
     duplicates: tuple[DuplicateSubjects, ...]

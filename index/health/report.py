@@ -70,10 +70,10 @@ def _summary(gallery: Gallery, all_of: Enrolled) -> HealthReport:
         )
     return HealthReport(
         collection_id=gallery.collection_id,
-        revision=all_of.revision,
-        subjects=subjects,
-        templates=len(all_of.embeddings),
-        single_template_subjects=int((all_of.counts == 1).sum()),
+        gallery_revision=all_of.revision,
+        subject_count=subjects,
+        template_count=len(all_of.embeddings),
+        single_template_subject_count=int((all_of.counts == 1).sum()),
         too_little=too_little,
         duplicate_similarity=None,
         duplicates=(),
@@ -126,8 +126,8 @@ def _in_ids(
     def side(one: int, other: int) -> Side:
         return Side(
             subject_id=names.subjects[one],
-            templates=int(all_of.counts[one]),
-            nearest=int((like.nearest[all_of.owners == one] == other).sum()),
+            template_count=int(all_of.counts[one]),
+            nearest_count=int((like.nearest[all_of.owners == one] == other).sum()),
         )
 
     return replace(

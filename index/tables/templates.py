@@ -68,6 +68,12 @@ def numbers_of(c: Connection, of: UnderContract, subject_number: int) -> list[in
     return [row[0] for row in c.execute(sql, (subject_number, of.contract))]
 
 
+def is_taken(c: Connection, contract: int, template_id: str) -> bool:
+    """Whether a template of this id is there under that contract, in whichever collection."""
+    where = "WHERE id = ? AND contract_number = ?"
+    return bool(c.execute(f"SELECT 1 FROM templates {where}", (template_id, contract)))
+
+
 def find_template(c: Connection, of: UnderContract, template_id: str) -> StoredTemplate | None:
     """The template of that id, or None."""
     if cannot_be_stored(template_id):
@@ -116,17 +122,31 @@ def subjects_with_templates(c: Connection, of: UnderContract) -> list[int]:
 
 
 def list_unembedded(
-    c: Connection, of: UnderContract, other: int, *, after: int, limit: int
+    c: Connection, of: UnderContract, other: int, *, after: int, limit: int, with_crop: bool = False
 ) -> list[tuple[int, str, str]]:
-    """Templates without a row under the contract `other`: (number, id, subject id), ascending."""
+    """Templates without a row under the contract `other`: (number, id, subject id), ascending.
+
+    with_crop: those only of which a picture is stored.
+    """
+    crop = " AND EXISTS (SELECT 1 FROM crops k WHERE k.template_id = t.id)" if with_crop else ""
     rows = c.execute(
         "SELECT t.number, t.id, s.id FROM templates t JOIN subjects s ON s.number ="
         " t.subject_number WHERE t.collection_number = ? AND t.contract_number = ? AND t.number > ?"
         " AND NOT EXISTS (SELECT 1 FROM templates o WHERE o.id = t.id AND o.contract_number = ?)"
-        " ORDER BY t.number LIMIT ?",
+        f"{crop} ORDER BY t.number LIMIT ?",
         (of.collection, of.contract, after, other, limit),
     )
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+def first_crops(c: Connection, of: UnderContract, *, limit: int) -> list[bytes]:
+    """Stored pictures of the oldest templates that have one."""
+    rows = c.execute(
+        "SELECT k.image FROM templates t JOIN crops k ON k.template_id = t.id"
+        " WHERE t.collection_number = ? AND t.contract_number = ? ORDER BY t.number LIMIT ?",
+        (of.collection, of.contract, limit),
+    )
+    return [bytes(row[0]) for row in rows]
 
 
 def count_under(c: Connection, of: UnderContract) -> int:

@@ -32,16 +32,12 @@ class Wish:
 
 def enrol(scope: Scope, wish: Wish) -> tuple[Enrollment, Effect]:
     """Raises TemplateExistsError, or SubjectConflictError: the subject says something else."""
-    for template_id in wish.template_ids if wish.ids_chosen else ():
-        if templates.find_template(scope.c, scope.searched, template_id):
-            raise TemplateExistsError(template_id)
-    known = find_known(scope.c, scope.collection.number, wish.subject, by_id=wish.by_id)
+    known, enrollment = foresee(scope, wish)
     if known:
-        check_agreement(known.subject, wish.subject, metadata_given=wish.metadata_given)
-        number, before = known.number, known.subject
+        number = known.number
     else:
-        before = dataclasses.replace(wish.subject, created_at=scope.at)
-        number = subjects.insert_subject(scope.c, scope.collection.number, before)
+        made = dataclasses.replace(enrollment.subject, template_count=0)
+        number = subjects.insert_subject(scope.c, scope.collection.number, made)
     added = [
         add_template(
             scope,
@@ -59,14 +55,31 @@ def enrol(scope: Scope, wish: Wish) -> tuple[Enrollment, Effect]:
         )
     ]
     scope.count(subjects=known is None, templates=len(added))
-    scope.log("enrol", before.id, template_ids=wish.template_ids)
-    enrollment = Enrollment(
-        subject=dataclasses.replace(before, template_count=before.template_count + len(added)),
+    scope.log("enrol", enrollment.subject.id, template_ids=wish.template_ids)
+    return enrollment, Effect(revision=scope.revision, subjects=frozenset({number}), added=added)
+
+
+def foresee(scope: Scope, wish: Wish) -> tuple[StoredSubject | None, Enrollment]:
+    """The subject that is added to, None for a new one, and what the enrolment comes to.
+
+    Nothing is stored. Raises what enrol raises.
+    """
+    for template_id in wish.template_ids if wish.ids_chosen else ():
+        if templates.is_taken(scope.c, scope.searched.contract, template_id):
+            raise TemplateExistsError(template_id)
+    known = find_known(scope.c, scope.collection.number, wish.subject, by_id=wish.by_id)
+    if known:
+        check_agreement(known.subject, wish.subject, metadata_given=wish.metadata_given)
+        before = known.subject
+    else:
+        before = dataclasses.replace(wish.subject, created_at=scope.at)
+    added = len(wish.template_ids)
+    return known, Enrollment(
+        subject=dataclasses.replace(before, template_count=before.template_count + added),
         created=known is None,
         template_ids=wish.template_ids,
         revision=scope.revision,
     )
-    return enrollment, Effect(revision=scope.revision, subjects=frozenset({number}), added=added)
 
 
 def add_template(scope: Scope, template: StoredTemplate, crop: bytes | None) -> StoredTemplate:

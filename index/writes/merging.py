@@ -4,7 +4,7 @@ import dataclasses
 
 from contract.errors import SubjectNotFoundError
 from index.records import StoredSubject, Subject
-from index.tables import subjects, templates
+from index.tables import feedback, subjects, templates
 from index.writes.effect import Effect
 from index.writes.scope import Scope
 
@@ -20,6 +20,7 @@ def merge(scope: Scope, source_id: str, target_id: str) -> tuple[Subject, Effect
     source, target = _known(scope, source_id), _known(scope, target_id)
     moved = templates.templates_of(scope.c, scope.searched, source.number)
     templates.move_templates(scope.c, source=source.number, target=target.number)
+    feedback.move_feedback(scope.c, source=source.number, target=target.number)
     subjects.remove_subject(scope.c, source.number)
     merged = _merged(source.subject, target.subject)
     subjects.update_subject(scope.c, target.number, merged)

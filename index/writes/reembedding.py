@@ -4,7 +4,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from contract.embedding_contract import EmbeddingContract
-from contract.errors import ContractMismatchError, GalleryError, SubjectNotFoundError
+from contract.errors import (
+    ReembeddingConflictError,
+    ReembeddingEndedError,
+    SubjectNotFoundError,
+)
 from index.records import Embeddings, StoredTemplate
 from index.tables import collections, subjects, templates
 from index.tables.templates import UnderContract
@@ -15,22 +19,23 @@ from index.writes.scope import Scope
 def begin_next(scope: Scope, contract: EmbeddingContract) -> Effect:
     """Say that templates under `contract` are being built; twice is once.
 
-    Raises GalleryError: it is the contract that is searched, or another one is being built.
+    Raises ReembeddingConflictError: it is the contract that is searched, or another one is being
+    built.
     """
     number = collections.contract_number(scope.c, contract)
     now = scope.collection
     if number == now.contract_number:
-        raise GalleryError(
+        raise ReembeddingConflictError(
             f"The collection {now.id!r} is already searched under this bundle's contract: "
             "there is nothing to re-embed."
         )
     if now.next_contract_number not in (None, number):
-        raise GalleryError(
+        raise ReembeddingConflictError(
             f"The collection {now.id!r} is being re-embedded for another bundle: finish that one, "
             "or abandon it."
         )
     if number == now.former_contract_number:
-        raise GalleryError(
+        raise ReembeddingConflictError(
             f"The collection {now.id!r} was searched under this contract before: roll back to it, "
             "or drop the former embeddings first."
         )
@@ -40,16 +45,28 @@ def begin_next(scope: Scope, contract: EmbeddingContract) -> Effect:
 
 
 def stage(scope: Scope, of: UnderContract, embeddings: Mapping[str, Embeddings]) -> Effect:
-    """Store known templates' embeddings, float32 (D,) by template id, under the next contract.
+    """As insert_staged, in a write of its own: nothing that is searched changes."""
+    insert_staged(scope, of, embeddings)
+    return Effect(revision=scope.revision)
+
+
+def insert_staged(
+    scope: Scope, of: UnderContract, embeddings: Mapping[str, Embeddings]
+) -> list[StoredTemplate]:
+    """Store known templates' embeddings, float32 (D,) by template id, under `of`; the new rows.
 
     Templates that are gone, or staged already, are left out.
+    Raises ReembeddingEndedError: `of` is neither the next contract nor the former one.
     """
-    _check_next(scope, of)
+    _check_beside(scope, of)
+    inserted = []
     for template_id, embedding in embeddings.items():
         known = templates.find_template(scope.c, scope.searched, template_id)
         if known and templates.find_template(scope.c, of, template_id) is None:
-            templates.insert_template(scope.c, of, dataclasses.replace(known, embedding=embedding))
-    return Effect(revision=scope.revision)
+            new = dataclasses.replace(known, embedding=embedding)
+            number = templates.insert_template(scope.c, of, new)
+            inserted.append(dataclasses.replace(new, number=number))
+    return inserted
 
 
 def stage_new(
@@ -97,22 +114,25 @@ def switch(scope: Scope, of: UnderContract) -> Effect:
     return Effect(revision=scope.revision, erases=former is not None)
 
 
-def roll_back(scope: Scope) -> Effect:
+def roll_back(scope: Scope, of: UnderContract | None = None) -> Effect:
     """Search the former templates again; those that were searched are the next ones, once more.
 
-    Raises GalleryError: there are none, or a re-embedding is under way.
+    of: what they are expected to be under. Raises ReembeddingConflictError (there are none, or a
+    re-embedding is under way), or ReembeddingEndedError: they are of another contract.
     """
     now = scope.collection
     if now.former_contract_number is None:
-        raise GalleryError(
+        raise ReembeddingConflictError(
             f"The collection {now.id!r} has no former embeddings to go back to: "
             "re-embed it with the bundle of your choice."
         )
     if now.next_contract_number is not None:
-        raise GalleryError(
+        raise ReembeddingConflictError(
             f"The collection {now.id!r} is being re-embedded: finish that, or abandon it, before "
             "you go back."
         )
+    if of is not None and of.contract != now.former_contract_number:
+        raise _ended(scope, of)
     collections.set_contracts(
         scope.c,
         now.number,
@@ -139,11 +159,20 @@ def drop(scope: Scope, *, which: Sequence[str]) -> Effect:
 
 
 def _check_next(scope: Scope, of: UnderContract) -> None:
-    number = scope.collection.next_contract_number
-    if number != of.contract:
-        there = collections.get_contract(scope.c, number or scope.collection.contract_number)
-        given = collections.get_contract(scope.c, of.contract)
-        raise ContractMismatchError(gallery_contract_id=there.id, bundle_contract_id=given.id)
+    if of.contract != scope.collection.next_contract_number:
+        raise _ended(scope, of)
+
+
+def _check_beside(scope: Scope, of: UnderContract) -> None:
+    now = scope.collection
+    if of.contract not in (now.next_contract_number, now.former_contract_number):
+        raise _ended(scope, of)
+
+
+def _ended(scope: Scope, of: UnderContract) -> ReembeddingEndedError:
+    there = collections.get_contract(scope.c, scope.collection.contract_number)
+    given = collections.get_contract(scope.c, of.contract)
+    return ReembeddingEndedError(gallery_contract_id=there.id, bundle_contract_id=given.id)
 
 
 def _set(scope: Scope, *, next_contract: int | None, former: int | None) -> None:

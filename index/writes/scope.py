@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from contract.errors import ContractMismatchError
+from contract.errors import SwitchedMeanwhileError
 from index.clock import now
 from index.database import Connection
 from index.tables import audit, collections
@@ -37,11 +37,11 @@ class Scope:
 def begin(c: Connection, of: UnderContract) -> Scope:
     """Begin a write that expects the collection to be searched under the contract that `of` says.
 
-    Raises CollectionNotFoundError, or ContractMismatchError: it has been switched to another one.
+    Raises CollectionNotFoundError, or SwitchedMeanwhileError: it is searched under another one.
     """
     collection = collections.begin_write(c, of.collection)
     if collection.contract_number != of.contract:
-        raise ContractMismatchError(
+        raise SwitchedMeanwhileError(
             gallery_contract_id=collections.get_contract(c, collection.contract_number).id,
             bundle_contract_id=collections.get_contract(c, of.contract).id,
         )

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -12,12 +13,15 @@ import httpx
 from service.client import (
     collection_calls,
     export_calls,
+    feedback_calls,
     import_calls,
     photo_calls,
+    reembed_calls,
     service_calls,
     subject_calls,
 )
 from service.client.call import Call
+from service.client.error import error_of
 from service.client.sending import (
     RETRIES,
     TIMEOUT_S,
@@ -26,9 +30,9 @@ from service.client.sending import (
     headers_of,
     request_of,
     result_of,
-    uploads_of,
     wait_s,
 )
+from service.client.uploads import InThreads, Uploads
 from service.schemas import JobOut, SubjectOut
 
 P = ParamSpec("P")
@@ -69,6 +73,10 @@ class AsyncClient:
     detect = _sends(photo_calls.detect)
     embed = _sends(photo_calls.embed)
 
+    give_feedback = _sends(feedback_calls.give_feedback)
+    list_feedback = _sends(feedback_calls.list_feedback)
+    delete_feedback = _sends(feedback_calls.delete_feedback)
+
     list_subjects = _sends(subject_calls.list_subjects)
     get_subject = _sends(subject_calls.get_subject)
     update_subject = _sends(subject_calls.update_subject)
@@ -87,6 +95,13 @@ class AsyncClient:
     list_calibrations = _sends(collection_calls.list_calibrations)
     report_health = _sends(collection_calls.report_health)
 
+    reembed = _sends(reembed_calls.reembed)
+    get_reembedding = _sends(reembed_calls.get_reembedding)
+    switch_bundle = _sends(reembed_calls.switch_bundle)
+    roll_back_bundle = _sends(reembed_calls.roll_back_bundle)
+    abandon_reembedding = _sends(reembed_calls.abandon_reembedding)
+    drop_former_embeddings = _sends(reembed_calls.drop_former_embeddings)
+
     import_archive = _sends(import_calls.import_archive)
     get_import_report = _sends(import_calls.get_import_report)
 
@@ -97,6 +112,7 @@ class AsyncClient:
     get_job = _sends(service_calls.get_job)
     healthz = _sends(service_calls.healthz)
     readyz = _sends(service_calls.readyz)
+    get_metrics = _sends(service_calls.get_metrics)
 
     async def iter_subjects(
         self,
@@ -127,7 +143,7 @@ class AsyncClient:
     ) -> JobOut:
         """The job when it has succeeded. Raises ApiError if it fails, and TimeoutError."""
         deadline = time.monotonic() + timeout_s
-        while not ended(job := (await self.get_job(job_id)).job):
+        while not ended(job := await self.get_job(job_id)):
             if time.monotonic() >= deadline:
                 raise TimeoutError(f"Job {job_id} is {job.status} after {timeout_s} s.")
             await anyio.sleep(poll_s)
@@ -136,15 +152,49 @@ class AsyncClient:
     async def send(self, call: Call[T]) -> T:
         """What a call comes to, with the retries that its answers ask for."""
         # Files may lie on slow disks.
-        uploads = await anyio.to_thread.run_sync(uploads_of, call)
-        answer = await self._http.send(request_of(self._http, call, uploads))
+        with await anyio.to_thread.run_sync(Uploads, call) as uploads:
+            answer = await self._sent(call, uploads)
+        return result_of(call, answer)
+
+    async def save_export_file(self, export_id: str, file: BinaryIO) -> int:
+        """Write the file of an export into an open file as it comes; its length in bytes."""
+        return await self._save(export_calls.get_export_file(export_id), file)
+
+    async def save_import_report(self, import_id: str, file: BinaryIO) -> int:
+        """Write the report of an import into an open file as it comes; its length in bytes."""
+        return await self._save(import_calls.get_import_report(import_id), file)
+
+    async def _save(self, call: Call[bytes], file: BinaryIO) -> int:
+        with Uploads(call) as uploads:
+            answer = await self._sent(call, uploads, stream=True)
+        async with aclosing(answer):
+            if not answer.is_success:
+                await answer.aread()
+                raise error_of(answer)
+            length = 0
+            async for part in answer.aiter_bytes():
+                length += await anyio.to_thread.run_sync(file.write, part)
+            return length
+
+    async def _sent(
+        self, call: Call[Any], uploads: Uploads, *, stream: bool = False
+    ) -> httpx.Response:
+        answer = await self._http.send(self._request(call, uploads), stream=stream)
         for _ in range(self._retries):
             pause_s = wait_s(answer)
             if pause_s is None:
                 break
+            await answer.aclose()
             await anyio.sleep(pause_s)
-            answer = await self._http.send(request_of(self._http, call, uploads))
-        return result_of(call, answer)
+            answer = await self._http.send(self._request(call, uploads), stream=stream)
+        return answer
+
+    def _request(self, call: Call[Any], uploads: Uploads) -> httpx.Request:
+        request = request_of(self._http, call, uploads)
+        if call.streams:
+            assert isinstance(request.stream, httpx.SyncByteStream)
+            request.stream = InThreads(request.stream)
+        return request
 
     async def close(self) -> None:
         """Close the connections."""

@@ -18,6 +18,7 @@ class Call(Generic[T]):
     """method, path: as docs/openapi.json has them; `ids` fill the braces of the path.
 
     params: of the query. json, or data and files: the body; files by form field, not read yet.
+    streams: the files may be larger than memory, and are read while they are sent.
     parse: from the body of a successful answer.
     """
 
@@ -29,6 +30,7 @@ class Call(Generic[T]):
     json: Mapping[str, Any] | None = None
     data: Mapping[str, str] = field(default_factory=dict)
     files: tuple[tuple[str, Photo], ...] = ()
+    streams: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property

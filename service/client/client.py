@@ -2,20 +2,24 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
 from service.client import (
     collection_calls,
     export_calls,
+    feedback_calls,
     import_calls,
     photo_calls,
+    reembed_calls,
     service_calls,
     subject_calls,
 )
 from service.client.call import Call
+from service.client.error import error_of
 from service.client.sending import (
     RETRIES,
     TIMEOUT_S,
@@ -24,9 +28,9 @@ from service.client.sending import (
     headers_of,
     request_of,
     result_of,
-    uploads_of,
     wait_s,
 )
+from service.client.uploads import Uploads
 from service.schemas import JobOut, SubjectOut
 
 P = ParamSpec("P")
@@ -70,6 +74,10 @@ class Client:
     detect = _sends(photo_calls.detect)
     embed = _sends(photo_calls.embed)
 
+    give_feedback = _sends(feedback_calls.give_feedback)
+    list_feedback = _sends(feedback_calls.list_feedback)
+    delete_feedback = _sends(feedback_calls.delete_feedback)
+
     list_subjects = _sends(subject_calls.list_subjects)
     get_subject = _sends(subject_calls.get_subject)
     update_subject = _sends(subject_calls.update_subject)
@@ -88,6 +96,13 @@ class Client:
     list_calibrations = _sends(collection_calls.list_calibrations)
     report_health = _sends(collection_calls.report_health)
 
+    reembed = _sends(reembed_calls.reembed)
+    get_reembedding = _sends(reembed_calls.get_reembedding)
+    switch_bundle = _sends(reembed_calls.switch_bundle)
+    roll_back_bundle = _sends(reembed_calls.roll_back_bundle)
+    abandon_reembedding = _sends(reembed_calls.abandon_reembedding)
+    drop_former_embeddings = _sends(reembed_calls.drop_former_embeddings)
+
     import_archive = _sends(import_calls.import_archive)
     get_import_report = _sends(import_calls.get_import_report)
 
@@ -98,6 +113,7 @@ class Client:
     get_job = _sends(service_calls.get_job)
     healthz = _sends(service_calls.healthz)
     readyz = _sends(service_calls.readyz)
+    get_metrics = _sends(service_calls.get_metrics)
 
     def iter_subjects(
         self,
@@ -125,7 +141,7 @@ class Client:
     def wait_for_job(self, job_id: str, *, timeout_s: float = 600, poll_s: float = 1) -> JobOut:
         """The job when it has succeeded. Raises ApiError if it fails, and TimeoutError."""
         deadline = time.monotonic() + timeout_s
-        while not ended(job := self.get_job(job_id).job):
+        while not ended(job := self.get_job(job_id)):
             if time.monotonic() >= deadline:
                 raise TimeoutError(f"Job {job_id} is {job.status} after {timeout_s} s.")
             time.sleep(poll_s)
@@ -133,15 +149,37 @@ class Client:
 
     def send(self, call: Call[T]) -> T:
         """What a call comes to, with the retries that its answers ask for."""
-        uploads = uploads_of(call)
-        answer = self._http.send(request_of(self._http, call, uploads))
+        with Uploads(call) as uploads:
+            answer = self._sent(call, uploads)
+        return result_of(call, answer)
+
+    def save_export_file(self, export_id: str, file: BinaryIO) -> int:
+        """Write the file of an export into an open file as it comes; its length in bytes."""
+        return self._save(export_calls.get_export_file(export_id), file)
+
+    def save_import_report(self, import_id: str, file: BinaryIO) -> int:
+        """Write the report of an import into an open file as it comes; its length in bytes."""
+        return self._save(import_calls.get_import_report(import_id), file)
+
+    def _save(self, call: Call[bytes], file: BinaryIO) -> int:
+        with Uploads(call) as uploads:
+            answer = self._sent(call, uploads, stream=True)
+        with closing(answer):
+            if not answer.is_success:
+                answer.read()
+                raise error_of(answer)
+            return sum(file.write(part) for part in answer.iter_bytes())
+
+    def _sent(self, call: Call[Any], uploads: Uploads, *, stream: bool = False) -> httpx.Response:
+        answer = self._http.send(request_of(self._http, call, uploads), stream=stream)
         for _ in range(self._retries):
             pause_s = wait_s(answer)
             if pause_s is None:
                 break
+            answer.close()
             time.sleep(pause_s)
-            answer = self._http.send(request_of(self._http, call, uploads))
-        return result_of(call, answer)
+            answer = self._http.send(request_of(self._http, call, uploads), stream=stream)
+        return answer
 
     def close(self) -> None:
         """Close the connections."""

@@ -3,15 +3,16 @@
 from typing import Any
 
 from service.calibration_answer import CalibrationList
-from service.client.call import Call, answer, nothing
+from service.client.call import Call, answer, fields, nothing
 from service.client.photo import Photos, as_photos
-from service.collection_answer import CollectionOut, CollectionsOut
+from service.collection_answer import CollectionList, CollectionOut
+from service.options import FeedbackUse
 from service.schemas import JobAnswer
 
 
-def list_collections() -> Call[CollectionsOut]:
+def list_collections() -> Call[CollectionList]:
     """All collections, oldest first."""
-    return Call(method="GET", path="/v1/collections", parse=answer(CollectionsOut))
+    return Call(method="GET", path="/v1/collections", parse=answer(CollectionList))
 
 
 def create_collection(collection_id: str, *, bundle: str | None = None) -> Call[CollectionOut]:
@@ -42,16 +43,20 @@ def delete_collection(collection_id: str) -> Call[None]:
     )
 
 
-def calibrate(collection_id: str, *, strangers: Photos = ()) -> Call[JobAnswer]:
+def calibrate(
+    collection_id: str, *, strangers: Photos = (), feedback: FeedbackUse | None = None
+) -> Call[JobAnswer]:
     """Measure a collection's error rates on its own templates, as a job.
 
-    strangers: photos of people who are not enrolled, one of each.
+    strangers: photos of people who are not enrolled, one of each. feedback: ignore leaves out what
+    was said of answers.
     """
     return Call(
         method="POST",
         path="/v1/collections/{collection_id}/calibrations",
         ids={"collection_id": collection_id},
         files=tuple(("strangers", photo) for photo in as_photos(strangers)),
+        data=fields(feedback=feedback),
         parse=answer(JobAnswer),
     )
 

@@ -18,7 +18,7 @@ def export(*, collection: str | None = None, crops: bool | None = None) -> Call[
 
 
 def get_export_file(export_id: str) -> Call[bytes]:
-    """The gallery file of an export whose job has succeeded."""
+    """The gallery file of an export whose job has succeeded; `save_export_file` streams it."""
     return Call(
         method="GET",
         path="/v1/exports/{export_id}/file",

@@ -18,13 +18,15 @@ def import_archive(
 ) -> Call[ImportAnswer]:
     """Enrol the photos of a zip, a folder for each subject, in the background.
 
-    csv: who is on which photo, see the API.
+    archive: read while it is sent, and so as large as the service takes it; an open file from where
+    it stands. csv: who is on which photo, see the API.
     Send the same again after an end of the service: each photo is enrolled once.
     """
     return Call(
         method="POST",
         path="/v1/imports",
         files=(("archive", archive),) if csv is None else (("archive", archive), ("csv", csv)),
+        streams=True,
         data=fields(
             store_image=store_image,
             face_policy=face_policy,
@@ -37,7 +39,7 @@ def import_archive(
 
 
 def get_import_report(import_id: str) -> Call[bytes]:
-    """What came of each photo so far, a JSON object on each line."""
+    """What came of each photo so far, a JSON object on each line; `save_import_report` streams."""
     return Call(
         method="GET",
         path="/v1/imports/{import_id}/report",

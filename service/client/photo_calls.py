@@ -29,10 +29,12 @@ def enroll(
     quality: PolicyName | None = None,
     duplicate_check: DuplicateCheck | None = None,
     collection: str | None = None,
+    dry_run: bool | None = None,
     idempotency_key: str | None = None,
 ) -> Call[EnrollAnswer]:
     """Store the face of each image as a template of one subject.
 
+    dry_run: store nothing; the answer says what would have been, without template ids.
     idempotency_key: a new one for each call unless given, so that a retry enrols nobody twice.
     Give your own to send the same again after an error of the connection.
     """
@@ -52,6 +54,7 @@ def enroll(
             quality=quality,
             duplicate_check=duplicate_check,
             collection=collection,
+            dry_run=None if dry_run is None else str(dry_run).lower(),
         ),
         headers={"Idempotency-Key": idempotency_key or uuid.uuid4().hex},
         parse=answer(EnrollAnswer),

@@ -10,11 +10,10 @@ from pydantic import ValidationError
 
 from service.client.call import Call
 from service.client.error import error_of, problem_error, retry_after_s, strange_answer
-from service.client.photo import read_photo
+from service.client.uploads import Uploads
 from service.schemas import JobOut
 
 T = TypeVar("T")
-Uploads = list[tuple[str, tuple[str, bytes]]]
 
 TIMEOUT_S: Final = 60.0
 RETRIES: Final = 2
@@ -28,22 +27,17 @@ def headers_of(api_key: str | None) -> dict[str, str]:
     return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
 
 
-def uploads_of(call: Call[Any]) -> Uploads:
-    """The call's files, read once: a retry sends the same. Raises OSError."""
-    return [(field, read_photo(photo)) for field, photo in call.files]
-
-
 def request_of(
     http: httpx.Client | httpx.AsyncClient, call: Call[Any], uploads: Uploads
 ) -> httpx.Request:
-    """One request of the call."""
+    """One request of the call. Its files are sent from their beginning."""
     return http.build_request(
         call.method,
         call.url,
         params=call.params,
         json=call.json,
         data=call.data,
-        files=uploads,
+        files=uploads.parts,
         headers=call.headers,
     )
 

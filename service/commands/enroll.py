@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OF_ONE = ("subject_id", "name", "external_id")
 OF_ALL = (
     "metadata", "expires_at", "consent_ref", "store_image", "face_policy", "quality",
-    "duplicate_check", "collection",
+    "duplicate_check", "collection", "dry_run",
 )  # fmt: skip
 
 
@@ -40,6 +40,12 @@ def add(commands: Any) -> None:
     parser.add_argument("--face-policy", choices=get_args(FacePolicy), help="default: single")
     parser.add_argument("--quality", choices=get_args(PolicyName), help="asked of each face")
     parser.add_argument("--duplicate-check", choices=get_args(DuplicateCheck), help="default: warn")
+    parser.add_argument(
+        "--dry-run",
+        action="store_const",
+        const=True,
+        help="say what would be taken, and store nothing",
+    )
     folder = parser.add_argument_group("a folder of subjects")
     folder.add_argument(
         "--folder",
@@ -79,6 +85,10 @@ def _run(args: argparse.Namespace, client: "Client") -> int:
         if not args.photos:
             raise OneGlanceError("Name photos of one subject, or --folder with many subjects.")
         return _one(args, client, given)
+    if args.dry_run and args.report is not None:
+        raise OneGlanceError(
+            "A dry run enrols nobody, and a report says who is: leave --report or --dry-run out."
+        )
     if args.photos:
         raise OneGlanceError("Name photos of one subject or --folder, not both.")
     if any(given[name] is not None for name in OF_ONE):
@@ -113,10 +123,15 @@ def _tell(photos: list[Path], answer: EnrollAnswer) -> None:
     subject = answer.subject
     names = [name for name in (subject.name, subject.external_id) if name is not None]
     what = "new" if subject.created else "added to"
-    say("\t".join([subject.id, " / ".join(names), f"{subject.template_count} templates, {what}"]))
+    if answer.dry_run:
+        what += ", dry run: nothing was stored"
+    # The id of who would be new is nobody's yet.
+    known = "-" if answer.dry_run and subject.created else subject.id
+    say("\t".join([known, " / ".join(names), f"{subject.template_count} templates, {what}"]))
     for image in answer.accepted:
+        stored = "would be taken" if answer.dry_run else f"template {image.template_id}"
         quality = "" if image.quality is None else f", quality {image.quality.score:.2f}"
-        say(f"  {photos[image.index]}: template {image.template_id}{quality}")
+        say(f"  {photos[image.index]}: {stored}{quality}")
     for refused in answer.rejected:
         say(f"  {photos[refused.index]}: not taken: {refused.detail}")
     for warning in answer.warnings:

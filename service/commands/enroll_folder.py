@@ -54,7 +54,7 @@ def enroll_folder(
             for subject, files in subjects.items()
         }
         left = sum(map(len, photos.values()))
-        counts = {"enrolled": 0, "rejected": 0}
+        counts = {"enrolled": 0, "accepted": 0, "rejected": 0}
         with progress("enrol", total=left, unit="photo") as bar:
             for subject, files in photos.items():
                 for part in requests(files, most=PHOTOS_PER_REQUEST):
@@ -66,9 +66,12 @@ def enroll_folder(
                     bar.update(len(part))
     if not as_json:
         before = sum(map(len, subjects.values())) - left
+        taken = f"{counts['enrolled']} photos enrolled"
+        if facts["dry_run"]:
+            taken = f"{counts['accepted']} photos would be enrolled"
         say(
-            f"{len(subjects)} subjects: {counts['enrolled']} photos enrolled, "
-            f"{counts['rejected']} not taken, {before} reported before"
+            f"{len(subjects)} subjects: {taken}, {counts['rejected']} not taken, "
+            f"{before} reported before"
         )
     return 0
 
@@ -141,8 +144,9 @@ def _taken(subject: str, photos: Sequence[Path], answer: EnrollAnswer) -> list[P
         made[image.index] = PhotoReport(
             photo=_name(photos[image.index]),
             subject=subject,
-            status="enrolled",
-            subject_id=answer.subject.id,
+            status="accepted" if answer.dry_run else "enrolled",
+            # The id of who would be new is nobody's yet.
+            subject_id=None if answer.dry_run and answer.subject.created else answer.subject.id,
             template_id=image.template_id,
             warnings=warnings,
         )
@@ -177,7 +181,7 @@ def _refused(subject: str, photos: Sequence[Path], error: "ApiError") -> list[Ph
 
 def _tell(photo: PhotoReport, *, as_json: bool, bar: Any) -> None:
     """Say what people must know: of photos that were taken only what is strange."""
-    if not as_json and photo.status == "enrolled" and not photo.warnings:
+    if not as_json and photo.status != "rejected" and not photo.warnings:
         return
     # The bar is on the same terminal.
     bar.clear()

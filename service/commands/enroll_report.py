@@ -16,12 +16,12 @@ from contract.errors import OneGlanceError
 class PhotoReport:
     """What came of one photo. photo: from the folder on, such as `ada/1.jpg`.
 
-    reasons: machine words, of one that was not taken.
+    status: accepted is what a dry run would enrol. reasons: machine words, of one not taken.
     """
 
     photo: str
     subject: str
-    status: Literal["enrolled", "rejected"]
+    status: Literal["enrolled", "accepted", "rejected"]
     subject_id: str | None = None
     template_id: str | None = None
     reasons: tuple[str, ...] = ()

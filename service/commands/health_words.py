@@ -8,8 +8,9 @@ from index.health.records import HealthReport
 def health_in_words(report: HealthReport, *, merge: str, delete_template: str) -> Iterator[str]:
     """Lines; `merge` and `delete_template` are the commands to propose, without their ids."""
     yield (
-        f"{report.subjects} subjects with {report.templates} templates, "
-        f"{report.single_template_subjects} of them with one, at revision {report.revision}"
+        f"{report.subject_count} subjects with {report.template_count} templates, "
+        f"{report.single_template_subject_count} of them with one, at revision "
+        f"{report.gallery_revision}"
     )
     if report.too_little is not None:
         yield report.too_little
@@ -19,8 +20,9 @@ def health_in_words(report: HealthReport, *, merge: str, delete_template: str) -
         one, other = pair.first, pair.second
         yield (
             f"  {one.subject_id} and {other.subject_id}: similarity {pair.similarity:.3f}, "
-            f"{one.nearest} of {one.templates} and {other.nearest} of {other.templates} templates "
-            f"have the other nearest; if so: {merge} {other.subject_id} --into {one.subject_id}"
+            f"{one.nearest_count} of {one.template_count} and "
+            f"{other.nearest_count} of {other.template_count} templates have the other "
+            f"nearest; if so: {merge} {other.subject_id} --into {one.subject_id}"
         )
     yield f"templates that look like another subject: {len(report.mislabelled)}"
     for wrong in report.mislabelled:

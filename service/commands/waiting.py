@@ -22,6 +22,6 @@ def wait(client: "Client", job: JobOut, *, what: str) -> JobOut:
         while not ended(job):
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, POLL_S)
-            job = client.get_job(job.id).job
+            job = client.get_job(job.id)
             bar.update(int(100 * job.progress) - bar.n)
     return job

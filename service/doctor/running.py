@@ -32,5 +32,5 @@ def check_service(args: argparse.Namespace) -> tuple[bool, Finding]:
         "ok",
         SERVICE,
         f"{where} is ready: {ready.bundle.id} on {ready.device} in {ready.precision}, "
-        f"{ready.subjects} subjects, {ready.templates} templates",
+        f"{ready.subject_count} subjects, {ready.template_count} templates",
     )

@@ -2,19 +2,19 @@
 
 A template's id follows from the collection, the subject and the photo's bytes. So whoever was
 killed between the commit and the report's line finds the template there, and stores it no second
-time; and so does an import of other options, or of a larger zip, with the same photo in it.
+time; and so does an import of other options, or of a larger zip, with the same photo in it. A table
+may name the id instead, to keep those of where the photos come from.
 """
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from contract.errors import (
     ImageError,
     NoUsableFaceError,
-    OneGlanceError,
     PossibleDuplicateError,
     SubjectConflictError,
     TemplateExistsError,
@@ -22,7 +22,8 @@ from contract.errors import (
 )
 from index.gallery import Gallery
 from index.own_subject import find_own
-from service.enrolment import SubjectWish, Terms, Upload, enroll
+from service.enroll_warnings import warnings_of
+from service.enrolment import Enrolled, SubjectWish, Terms, Upload, enroll
 from service.imports.archive import PhotoArchive, PhotoEntry, UnreadablePhoto
 from service.imports.line import ImportLine
 from service.imports.report import Report
@@ -30,6 +31,15 @@ from service.imports.table import Table
 from service.options import StoreImage
 from service.recognizer import Recognizer
 from service.request_error import RequestError
+
+# What is wrong with one photo, and leaves the others to be enrolled.
+_REFUSALS: Final = (
+    ImageError,
+    NoUsableFaceError,
+    PossibleDuplicateError,
+    RequestError,
+    SubjectConflictError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +83,8 @@ def import_photos(
             report.add(_line(recognizer, gallery, archive, entry, wish))
     return {
         "import_id": wish.id,
-        "photos": len(archive),
-        "done_before": continued,
+        "photo_count": len(archive),
+        "done_before_count": continued,
         "outcomes": dict(report.outcomes),
         "reasons": dict(report.reasons),
     }
@@ -92,34 +102,51 @@ def _line(
     except UnreadablePhoto as error:
         return _rejected(entry, (error.reason,), str(error))
     subject = _subject(gallery, entry, wish)
-    template_id = _template_id(gallery, subject, data, wish)
-    if there := _already(gallery, entry, template_id):
-        return there
+    ids = [_template_id(gallery, subject, data, wish)]
+    row = wish.table.rows.get(entry.path)
+    if row and row.template_id:
+        ids.insert(0, row.template_id)
+    for template_id in ids:
+        if there := _already(gallery, entry, template_id):
+            return there
     try:
-        enrolled = enroll(
-            recognizer,
-            gallery,
-            [Upload(filename=entry.path, data=data)],
-            subject,
-            wish.terms,
-            [template_id],
-        )
-    except TemplateExistsError:
-        # Another replica, with the same import, a moment ago.
-        return _already(gallery, entry, template_id) or _rejected(entry, (), "It was removed.")
-    except (ImageError, NoUsableFaceError, PossibleDuplicateError) as error:
+        return _stored(recognizer, gallery, entry, data, subject, wish.terms, ids)
+    except _REFUSALS as error:
         return _rejected(entry, _reasons(error), str(error))
-    except SubjectConflictError as error:
-        return _rejected(entry, ("subject_conflict",), str(error))
-    except RequestError as error:
-        return _rejected(entry, ("invalid_request",), str(error))
+
+
+def _stored(
+    recognizer: Recognizer,
+    gallery: Gallery,
+    entry: PhotoEntry,
+    data: bytes,
+    subject: SubjectWish,
+    terms: Terms,
+    template_ids: Sequence[str],
+) -> ImportLine:
+    """Under the first id that is free. Raises _REFUSALS."""
+    upload = Upload(filename=entry.path, data=data)
+    for template_id in template_ids:
+        try:
+            enrolled = enroll(recognizer, gallery, [upload], subject, terms, [template_id])
+        except TemplateExistsError:
+            # Another replica, with the same import, a moment ago; or a chosen id is one of
+            # another collection.
+            if there := _already(gallery, entry, template_id):
+                return there
+        else:
+            return _enrolled(entry, enrolled)
+    return _rejected(entry, (), "It was removed.")
+
+
+def _enrolled(entry: PhotoEntry, enrolled: Enrolled) -> ImportLine:
     return ImportLine(
         index=entry.index,
         path=entry.path,
         outcome="enrolled",
         subject_id=enrolled.enrollment.subject.id,
-        template_id=template_id,
-        possible_duplicates=tuple(d.subject_id for d in enrolled.duplicates.found),
+        template_id=enrolled.enrollment.template_ids[0],
+        warnings=tuple(warnings_of(enrolled.duplicates)),
     )
 
 
@@ -168,12 +195,14 @@ def _known(gallery: Gallery, external_id: str) -> bool:
     return find_own(gallery, subject_id=None, external_id=external_id) is not None
 
 
-def _reasons(error: OneGlanceError) -> tuple[str, ...]:
+def _reasons(error: Exception) -> tuple[str, ...]:
     if isinstance(error, ImageError):
         return (error.reason,)
     if isinstance(error, NoUsableFaceError):
         return tuple(reason for _, reasons in error.items for reason in reasons)
-    return ("possible_duplicate",)
+    if isinstance(error, PossibleDuplicateError):
+        return ("possible_duplicate",)
+    return ("subject_conflict" if isinstance(error, SubjectConflictError) else "invalid_request",)
 
 
 def _rejected(entry: PhotoEntry, reasons: tuple[str, ...], detail: str) -> ImportLine:

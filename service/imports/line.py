@@ -2,15 +2,14 @@
 
 from typing import Literal
 
-from service.schemas import Model
+from service.schemas import EnrollWarning, Model
 
 
 class ImportLine(Model):
     """What came of one photo.
 
     index: its place in the zip. already_enrolled: a template of this very file was there for this
-    subject. reasons: machine-readable, why it was rejected. possible_duplicates: ids of other
-    subjects that it matches.
+    subject. reasons: machine-readable, why it was rejected. warnings: as an enrolment has them.
     """
 
     index: int
@@ -20,4 +19,4 @@ class ImportLine(Model):
     template_id: str | None = None
     reasons: tuple[str, ...] = ()
     detail: str | None = None
-    possible_duplicates: tuple[str, ...] = ()
+    warnings: tuple[EnrollWarning, ...] = ()

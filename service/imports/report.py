@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -32,14 +33,10 @@ class Report:
         self._path = folder / f"{import_id}.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # Who is on the photos concerns nobody but the service's owner.
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            # No buffer: what the disk refused must not be written later.
-            self._file = os.fdopen(descriptor, "r+b", buffering=0)
+            self._file = self._claimed(import_id)
         except OSError as error:
             raise _unavailable(self._path, error) from error
         try:
-            self._claim(import_id)
             self.done: set[int] = set()
             self.outcomes: Counter[str] = Counter()
             self.reasons: Counter[str] = Counter()
@@ -52,11 +49,25 @@ class Report:
             self._file.close()
             raise
 
-    def _claim(self, import_id: str) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OverloadedError(f"Another process does the import {import_id}.") from error
+    def _claimed(self, import_id: str) -> FileIO:
+        """The file, open and locked. Raises OSError or OverloadedError."""
+        while True:
+            # Who is on the photos concerns nobody but the service's owner.
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            # No buffer: what the disk refused must not be written later.
+            file = FileIO(descriptor, "r+")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # One whose time was over may have been removed before it was locked.
+                if _is_at(file, self._path):
+                    return file
+                file.close()
+            except BlockingIOError as error:
+                file.close()
+                raise OverloadedError(f"Another process does the import {import_id}.") from error
+            except BaseException:
+                file.close()
+                raise
 
     def _read(self) -> None:
         end = 0
@@ -64,7 +75,7 @@ class Report:
             for text in lines:
                 if not text.endswith(b"\n"):
                     break
-                self._count(ImportLine.model_validate_json(text))
+                self._count(ImportLine.model_validate_json(text, extra="ignore"))
                 end += len(text)
         self._file.truncate(end)
 
@@ -119,6 +130,13 @@ def whole_lines(folder: Path, import_id: str) -> Iterator[bytes]:
                     yield whole + newline
 
     return blocks()
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _unavailable(path: Path, error: OSError) -> GalleryUnavailableError:

@@ -8,21 +8,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from index.checks import check_subject_id
 from service.metadata import check_depth
 from service.request_error import RequestError
 
-COLUMNS: Final = ("path", "subject_id", "name", "external_id", "metadata")
+COLUMNS: Final = ("path", "subject_id", "name", "external_id", "metadata", "template_id")
 BYTES_MAX: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What the table says of a photo; None where its cell is empty."""
+    """What the table says of a photo; None where its cell is empty.
+
+    template_id: that its template gets, to keep the ids of where the photo comes from.
+    """
 
     subject_id: str | None
     name: str | None
     external_id: str | None
     metadata: dict[str, Any] | None
+    template_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,7 @@ def read_table(data: bytes, paths: Iterable[str]) -> Table:
         raise RequestError("csv", f"The table has more than {BYTES_MAX} bytes: send less of it.")
     known = set(paths)
     rows: dict[str, Row] = {}
+    template_ids: set[str] = set()
     try:
         reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
         _check_columns(reader.fieldnames or ())
@@ -54,6 +60,10 @@ def read_table(data: bytes, paths: Iterable[str]) -> Table:
                 raise _wrong(reader.line_num, f"the zip has no photo {path!r}")
             if path in rows:
                 raise _wrong(reader.line_num, f"{path!r} has a row already")
+            if row.template_id in template_ids:
+                raise _wrong(reader.line_num, f"{row.template_id!r} is another photo's template")
+            if row.template_id is not None:
+                template_ids.add(row.template_id)
             rows[path] = row
     except UnicodeDecodeError as error:
         raise RequestError("csv", f"The table is not UTF-8: {error}.") from error
@@ -81,7 +91,17 @@ def _row(cells: Mapping[str | None, Any], line: int) -> tuple[str, Row]:
         name=given["name"],
         external_id=given["external_id"],
         metadata=_metadata(given["metadata"], line),
+        template_id=_template_id(given["template_id"], line),
     )
+
+
+def _template_id(text: str | None, line: int) -> str | None:
+    if text is None:
+        return None
+    try:
+        return check_subject_id(text, what="template id")
+    except ValueError as error:
+        raise _wrong(line, str(error)) from error
 
 
 def _metadata(text: str | None, line: int) -> dict[str, Any] | None:

@@ -44,6 +44,12 @@ def looks(photo_HW3: Pixels) -> Iterator[Look]:
     for share in (0.5, 0.34):
         yield _scaled("reduced", photo_HW3, min(1.0, SIDE_PX / longest) * share, np.asarray)
     yield _scaled("sharpened", photo_HW3, min(1.0, SIDE_PX / longest), _sharpened)
+    yield from turned_looks(photo_HW3)
+
+
+def turned_looks(photo_HW3: Pixels) -> Iterator[Look]:
+    """The photo on either side and upside down."""
+    longest = max(photo_HW3.shape[:2])
     for quarters in (1, 3, 2):
         small = _scaled("turned", photo_HW3, min(1.0, SIDE_PX / longest), np.asarray)
         height, width = small.pixels.shape[:2]

@@ -182,8 +182,10 @@ def _shortcomings(quality: Quality, limits: Limits) -> list[Shortcoming]:
 
 
 def _turned(quality: Quality, limits: Limits) -> str:
+    # Of a face that the detector is unsure of the landmarks are guesses, which lean to the front.
+    unsure = quality.det_score < limits.min_detection_score
     angles = (
-        ("yaw", quality.yaw, limits.max_yaw_deg),
+        ("yaw", quality.yaw, limits.max_yaw_deg / 2 if unsure else limits.max_yaw_deg),
         ("pitch", quality.pitch, limits.max_pitch_deg),
         ("roll", quality.roll, limits.max_roll_deg),
     )

@@ -1,4 +1,4 @@
-"""Why no face was found in a photo: found by another look, it is measured in the photo as it is."""
+"""Why a photo shows no face, or none surely: another look finds it, to be measured as it is."""
 
 import time
 from typing import Final
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from contract.alignment import align_face
 from contract.detection.base import DetectedFace, FaceDetector
-from service.quality.looks import Look, looks
+from service.quality.looks import Look, looks, turned_looks
 from service.quality.measures import Quality, measure
 from service.quality.policy import QualityPolicy, Shortcoming
 
@@ -44,6 +44,21 @@ def why_unseen(
             "face is larger, sharper or turned to the camera.",
         ),
     )
+
+
+def why_unsure(
+    photo_HW3: Pixels, detector: FaceDetector, policy: QualityPolicy
+) -> tuple[Shortcoming, ...]:
+    """That the photo lies on a side or upside down, where a face shows there for certain.
+
+    photo_HW3: uint8 RGB in which `detector` is unsure of a face, which may be none.
+    """
+    for look in turned_looks(photo_HW3) if policy.look_again_ms else ():
+        face = _largest(detector, look)
+        if face is not None and face.score >= CERTAIN:
+            named = _of_found(look, measure(face, align_face(photo_HW3, face.landmarks)), policy)
+            return tuple(found for found in named if found.reason == "extreme_pose")
+    return ()
 
 
 def _best_look(

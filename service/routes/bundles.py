@@ -2,18 +2,18 @@
 
 from fastapi import APIRouter
 
-from service.bundle_answer import BundleOut, BundlesOut
+from service.bundle_answer import BundleList, BundleOut
 from service.routes.common import RuntimeDep
 from service.served_bundles import ServedBundle
 
 router = APIRouter(prefix="/v1/bundles", tags=["bundles"])
 
 
-@router.get("", response_model=BundlesOut)
-async def list_bundles(runtime: RuntimeDep) -> BundlesOut:
+@router.get("", response_model=BundleList)
+async def list_bundles(runtime: RuntimeDep) -> BundleList:
     """What collections can be made of. Bundles are never uploaded: they are code."""
     default = runtime.bundles.default
-    return BundlesOut(
+    return BundleList(
         bundles=[_shown(served, default=served is default) for served in runtime.bundles.all]
     )
 

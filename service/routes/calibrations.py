@@ -18,6 +18,7 @@ from service.calibration_record import CollectionCalibration
 from service.calibration_renewal import KIND
 from service.collections import ServedCollection
 from service.jobs import JobResult, Progress
+from service.options import FeedbackUse
 from service.request_error import RequestError
 from service.routes.common import RuntimeDep, collection_of, problems, read_upload
 from service.routes.jobs import accepted
@@ -37,6 +38,9 @@ class CalibrationForm(BaseModel):
 
     strangers: list[UploadFile] = Field(
         [], description="photos of people who are not enrolled, one of each, largest face taken"
+    )
+    feedback: FeedbackUse = Field(
+        "use", description="use counts what was said of answers, ignore does not"
     )
 
 
@@ -63,7 +67,9 @@ async def calibrate(
             "strangers", f"Send up to {limit} photos of strangers, not {len(form.strangers)}."
         )
     photos = [(await read_upload(upload)).data for upload in form.strangers]
-    job = runtime.jobs.submit(KIND, partial(_work, runtime, served, photos), alone=True)
+    job = runtime.jobs.submit(
+        KIND, partial(_work, runtime, served, photos, form.feedback), alone=True
+    )
     return accepted(job, request, response)
 
 
@@ -76,7 +82,11 @@ async def list_calibrations(collection_id: str, runtime: RuntimeDep) -> Calibrat
 
 
 def _work(
-    runtime: Runtime, served: ServedCollection, photos: list[bytes], progress: Progress
+    runtime: Runtime,
+    served: ServedCollection,
+    photos: list[bytes],
+    feedback: FeedbackUse,
+    progress: Progress,
 ) -> JobResult:
     def told() -> Iterator[bytes]:
         for done, photo in enumerate(photos):
@@ -89,6 +99,7 @@ def _work(
         strangers,
         bundle=served.bundle.id,
         quality_policy=runtime.quality_policy_id,
+        with_feedback=feedback == "use",
         tell=lambda done: progress(PHOTOS_SHARE + (1 - PHOTOS_SHARE) * done),
     )
     keep(served.gallery, record)

@@ -4,7 +4,7 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
-from service.collection_answer import CollectionOut, CollectionsOut, NewCollection
+from service.collection_answer import CollectionList, CollectionOut, NewCollection
 from service.collections import ListedCollection
 from service.request_error import RequestError
 from service.routes.common import RuntimeDep, bundle_ref, problems
@@ -13,11 +13,11 @@ from service.runtime import Runtime
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
 
-@router.get("", response_model=CollectionsOut, responses=problems(503))
-async def list_collections(runtime: RuntimeDep) -> CollectionsOut:
+@router.get("", response_model=CollectionList, responses=problems(503))
+async def list_collections(runtime: RuntimeDep) -> CollectionList:
     """Every collection of the gallery, those of bundles that are not served now included."""
     found = await runtime.workers.run(runtime.collections.all)
-    return CollectionsOut(collections=[_shown(runtime, listed) for listed in found])
+    return CollectionList(collections=[_shown(runtime, listed) for listed in found])
 
 
 @router.post(
@@ -67,7 +67,7 @@ def _shown(runtime: Runtime, listed: ListedCollection) -> CollectionOut:
         contract_id=listed.contract_id,
         subject_count=stored.subject_count,
         template_count=stored.template_count,
-        revision=stored.revision,
+        gallery_revision=stored.revision,
         created_at=stored.created_at,
-        default=stored.id == runtime.default.id,
+        default=stored.id == runtime.collections.default_id,
     )

@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/exports", tags=["export"])
     response_model=ExportAnswer,
     responses=problems(400, 404, 409, 413, 422, 503),
 )
-async def export(
+async def export_collection(
     wanted: NewExport, runtime: RuntimeDep, request: Request, response: Response
 ) -> ExportAnswer:
     """Write a collection into a gallery file, in the background.

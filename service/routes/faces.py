@@ -96,7 +96,7 @@ async def _seen(
     form: FacesForm, runtime: Runtime, served: ServedCollection, *, embedded: bool
 ) -> SeenFaces:
     upload = await read_upload(form.image)
-    return await runtime.workers.run(
+    seen = await runtime.workers.run(
         partial(
             seen_faces,
             served.bundle.recognizer,
@@ -105,6 +105,8 @@ async def _seen(
             embedded=embedded,
         )
     )
+    runtime.metrics.worked(seen.timing)
+    return seen
 
 
 def _embedded(seen: SeenFace) -> EmbeddedFaceOut:

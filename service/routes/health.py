@@ -14,7 +14,7 @@ async def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz", response_model=Ready, responses=problems(503))
+@router.get("/readyz", response_model=Ready, responses=problems(404, 409, 503))
 async def readyz(runtime: RuntimeDep) -> Ready:
     """The model computes and the gallery can be read: tried now, not remembered."""
     await runtime.workers.run(runtime.check)
@@ -24,6 +24,6 @@ async def readyz(runtime: RuntimeDep) -> Ready:
         detector=bundle.recognizer.detector.name,
         device=bundle.embedder.device,
         precision=bundle.embedder.precision,
-        subjects=stored.subject_count,
-        templates=stored.template_count,
+        subject_count=stored.subject_count,
+        template_count=stored.template_count,
     )

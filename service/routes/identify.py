@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.base64_image import Base64Image
 from service.decision import Threshold
 from service.identification import Identified, identify
 from service.identify_answer import face_out, threshold_out
@@ -16,11 +17,14 @@ from service.request_id import request_id_of
 from service.routes.common import (
     COLLECTION,
     RuntimeDep,
+    again_if_switched,
     bundle_ref,
     collection_of,
     problems,
     read_upload,
 )
+from service.routes.json_body import JsonRoute, check_form, json_too
+from service.runtime import Runtime
 from service.schemas import BundleRef, IdentifyAnswer
 from service.thresholds import Thresholds
 
@@ -58,12 +62,41 @@ class IdentifyForm(IdentifyOptions):
     image: UploadFile = Field(description="a JPEG, PNG or WebP file")
 
 
+class IdentifyBody(IdentifyOptions):
+    """The same in JSON."""
+
+    model_config = ConfigDict(strict=True)
+
+    image: Base64Image
+
+
+_ANSWERS: Final[dict[str, Any]] = {
+    "response_model": IdentifyAnswer,
+    "responses": problems(400, 404, 409, 413, 415, 422, 503),
+}
+_json_router = APIRouter(route_class=JsonRoute)
+
+
+@_json_router.post("/v1/identify", **_ANSWERS)
+@_json_router.post("/identify", include_in_schema=False, **_ANSWERS)
+async def identify_base64_image(
+    body: IdentifyBody, runtime: RuntimeDep, request: Request
+) -> IdentifyAnswer:
+    """As identify_faces, of a JSON object."""
+    return await _identify(body, body.image, runtime, request)
+
+
+# The JSON routes come first: they take no other body.
+router.include_router(_json_router)
+
+
 @router.post(
     "/v1/identify",
-    response_model=IdentifyAnswer,
-    responses=problems(400, 404, 409, 413, 415, 422, 503),
+    dependencies=[Depends(check_form)],
+    openapi_extra=json_too(IdentifyBody),
+    **_ANSWERS,
 )
-@router.post("/identify", include_in_schema=False, response_model=IdentifyAnswer)
+@router.post("/identify", dependencies=[Depends(check_form)], include_in_schema=False, **_ANSWERS)
 async def identify_faces(
     form: Annotated[IdentifyForm, Form(media_type="multipart/form-data")],
     runtime: RuntimeDep,
@@ -72,23 +105,33 @@ async def identify_faces(
     """Decide of each face in the photo who it is: match or unknown.
 
     A photo without a face has no faces in its answer; someone who is not enrolled is unknown.
-    Candidates are listed whatever the decision.
+    Candidates are listed whatever the decision. The request is a form with a file, or JSON with the
+    file in Base64.
     """
-    served = await collection_of(runtime, form.collection)
-    find_threshold = threshold_for(form, served.thresholds)
     upload = await read_upload(form.image)
+    return await _identify(form, upload.data, runtime, request)
+
+
+@again_if_switched
+async def _identify(
+    wanted: IdentifyOptions, image: bytes, runtime: Runtime, request: Request
+) -> IdentifyAnswer:
+    served = await collection_of(runtime, wanted.collection)
+    find_threshold = threshold_for(wanted, served.thresholds)
     identified = await runtime.workers.run(
         partial(
             identify,
             served.bundle.recognizer,
             served.gallery,
-            upload.data,
+            image,
             find_threshold=find_threshold,
-            top_k=form.top_k,
-            max_faces=form.max_faces,
-            min_quality=form.min_quality,
+            top_k=wanted.top_k,
+            max_faces=wanted.max_faces,
+            min_quality=wanted.min_quality,
         )
     )
+    runtime.metrics.worked(identified.timing)
+    runtime.metrics.identified(served.id, identified.faces)
     return _answer(
         identified,
         bundle=bundle_ref(served.bundle),

@@ -14,7 +14,14 @@ from service.identify_answer import face_out, threshold_out
 from service.problems import problem_of
 from service.request_error import RequestError
 from service.request_id import request_id_of
-from service.routes.common import RuntimeDep, bundle_ref, collection_of, problems, read_upload
+from service.routes.common import (
+    RuntimeDep,
+    again_if_switched,
+    bundle_ref,
+    collection_of,
+    problems,
+    read_upload,
+)
 from service.routes.identify import IdentifyOptions, threshold_for
 
 router = APIRouter(tags=["identify"])
@@ -31,6 +38,7 @@ class IdentifyBatchForm(IdentifyOptions):
     response_model=BatchAnswer,
     responses=problems(400, 404, 409, 413, 422, 503),
 )
+@again_if_switched
 async def identify_photos(
     form: Annotated[IdentifyBatchForm, Form(media_type="multipart/form-data")],
     runtime: RuntimeDep,
@@ -58,6 +66,10 @@ async def identify_photos(
             min_quality=form.min_quality,
         )
     )
+    runtime.metrics.worked(found.timing)
+    for faces in found.results:
+        if not isinstance(faces, ImageError):
+            runtime.metrics.identified(served.id, faces)
     return BatchAnswer(
         results=[
             _result(index, upload.filename, result, request)

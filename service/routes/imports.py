@@ -15,7 +15,6 @@ from service.enrolment import Terms
 from service.import_answer import ImportAnswer
 from service.imports.archive import PhotoArchive
 from service.imports.importing import ImportWish, import_id, import_photos
-from service.imports.report import Report, whole_lines
 from service.imports.table import BYTES_MAX, NO_TABLE, read_table
 from service.jobs import JobResult, Progress
 from service.options import DuplicateCheck, FacePolicy, PolicyName, StoreImage
@@ -99,10 +98,11 @@ async def import_archive(
 async def get_import_report(import_id: str, runtime: RuntimeDep) -> StreamingResponse:
     """What came of each photo so far: a JSON object on a line of its own, in the zip's order.
 
-    `outcome` is `enrolled`, `already_enrolled` or `rejected`, with `reasons` and `detail`. Reports
-    outlive the service's process.
+    `outcome` is `enrolled`, `already_enrolled` or `rejected`, with `reasons` and `detail`;
+    `warnings` are those of an enrolment. Reports outlive the service's process, and are removed
+    some days after the import last ran (7 unless the service is set otherwise).
     """
-    lines = whole_lines(runtime.settings.imports_folder, import_id)
+    lines = await runtime.workers.run(partial(runtime.reports.lines, import_id))
     return StreamingResponse(lines, media_type=LINES)
 
 
@@ -173,7 +173,7 @@ def _work(
     wish: ImportWish,
     progress: Progress,
 ) -> JobResult:
-    with archive, Report(runtime.settings.imports_folder, wish.id) as report:
+    with archive, runtime.reports.open(wish.id) as report:
         return import_photos(
             served.bundle.recognizer, served.gallery, archive, report, wish, progress
         )

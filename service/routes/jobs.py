@@ -11,35 +11,33 @@ from service.schemas import JobAnswer, JobOut
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.get("/{job_id}", response_model=JobAnswer, responses=problems(404, 422))
-async def get_job(job_id: str, runtime: RuntimeDep, request: Request) -> JobAnswer:
+@router.get("/{job_id}", response_model=JobOut, responses=problems(404, 422))
+async def get_job(job_id: str, runtime: RuntimeDep, request: Request) -> JobOut:
     """How far a job is, and what came of it. A restart of the service forgets its jobs."""
-    return job_answer(runtime.jobs.job(job_id), request_id=request_id_of(request.scope))
+    return job_out(runtime.jobs.job(job_id), request_id=request_id_of(request.scope))
 
 
 def accepted(job: Job, request: Request, response: Response) -> JobAnswer:
     """The answer 202 to a request that became a job; its route declares status_code=202."""
     response.headers["Location"] = path_of(job)
-    return job_answer(job, request_id=request_id_of(request.scope))
+    return JobAnswer(job=job_out(job, request_id=request_id_of(request.scope)))
 
 
-def job_answer(job: Job, *, request_id: str) -> JobAnswer:
+def job_out(job: Job, *, request_id: str) -> JobOut:
     """A job as JSON; the problem of a failed one bears the id of the request that asks."""
     error = None
     if job.error is not None:
         error = problem_of(job.error, instance=path_of(job), request_id=request_id)
-    return JobAnswer(
-        job=JobOut(
-            id=job.id,
-            kind=job.kind,
-            status=job.status,
-            progress=job.progress,
-            created_at=job.created_at,
-            started_at=job.started_at,
-            finished_at=job.finished_at,
-            result=None if job.result is None else dict(job.result),
-            error=error,
-        )
+    return JobOut(
+        id=job.id,
+        kind=job.kind,
+        status=job.status,
+        progress=job.progress,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        result=None if job.result is None else dict(job.result),
+        error=error,
     )
 
 

@@ -6,7 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from service.request_error import RequestError
-from service.routes.common import CollectionQuery, RuntimeDep, collection_of, problems
+from service.routes.common import (
+    CollectionQuery,
+    RuntimeDep,
+    again_if_switched,
+    collection_of,
+    problems,
+)
 from service.schemas import SubjectList, SubjectOut
 from service.subject_change import MergeWish, SubjectPatch, change_subject, merge_subjects
 from service.template_answer import TemplateList, TemplateOut
@@ -60,7 +66,8 @@ async def get_subject(
     response_model=SubjectOut,
     responses=problems(400, 404, 409, 413, 422, 503, 507),
 )
-async def change(
+@again_if_switched
+async def update_subject(
     subject_id: str, patch: SubjectPatch, runtime: RuntimeDep, collection: CollectionQuery = None
 ) -> SubjectOut:
     """Change what is known of a subject: what is not given stays, null takes a fact away.
@@ -79,7 +86,8 @@ async def change(
     response_model=SubjectOut,
     responses=problems(400, 404, 409, 413, 422, 503, 507),
 )
-async def merge(
+@again_if_switched
+async def merge_subject(
     subject_id: str, wish: MergeWish, runtime: RuntimeDep, collection: CollectionQuery = None
 ) -> SubjectOut:
     """Give all templates of this subject to another one, and remove this one; the other one.
@@ -114,6 +122,7 @@ async def list_templates(
     response_class=Response,
     responses=problems(404, 409, 422, 503, 507),
 )
+@again_if_switched
 async def delete_subject(
     subject_id: str, runtime: RuntimeDep, collection: CollectionQuery = None
 ) -> None:

@@ -8,7 +8,13 @@ from fastapi import APIRouter, Response
 from contract.errors import CropNotFoundError
 from index.gallery import Gallery
 from service.crops import IMAGE_TYPES, image_type
-from service.routes.common import CollectionQuery, RuntimeDep, collection_of, problems
+from service.routes.common import (
+    CollectionQuery,
+    RuntimeDep,
+    again_if_switched,
+    collection_of,
+    problems,
+)
 from service.template_answer import TemplateOut
 
 _PICTURE: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
@@ -57,6 +63,7 @@ async def get_crop(
     response_class=Response,
     responses=problems(404, 409, 422, 503, 507),
 )
+@again_if_switched
 async def delete_template(
     template_id: str, runtime: RuntimeDep, collection: CollectionQuery = None
 ) -> None:

@@ -15,6 +15,7 @@ from service.request_id import request_id_of
 from service.routes.common import (
     COLLECTION,
     RuntimeDep,
+    again_if_switched,
     bundle_ref,
     collection_of,
     problems,
@@ -56,7 +57,8 @@ class VerifyForm(BaseModel):
     response_model=VerifyAnswer,
     responses=problems(400, 404, 409, 413, 415, 422, 503),
 )
-async def verify(
+@again_if_switched
+async def verify_faces(
     form: Annotated[VerifyForm, Form(media_type="multipart/form-data")],
     runtime: RuntimeDep,
     request: Request,
@@ -90,6 +92,7 @@ async def verify(
         d_max = served.bundle.bundle.manifest.embedding.d_max
         work = partial(verify_images, recognizer, upload.data, other.data, terms, d_max=d_max)
     verified = await runtime.workers.run(work)
+    runtime.metrics.worked(verified.timing)
     return _answer(verified, bundle_ref(served.bundle), request_id_of(request.scope))
 
 

@@ -40,7 +40,7 @@ def refused(server: Server) -> httpx.Response | None:
 def test_what_was_enrolled_is_found_after_a_restart(tmp_path: Path) -> None:
     gallery, log = tmp_path / "gallery.sqlite3", tmp_path / "log"
     with serving(gallery, log) as server, httpx.Client(base_url=server.url, timeout=60) as client:
-        assert client.get("/readyz").json()["detector"] == "mtcnn"
+        assert client.get("/readyz").json()["detector"] == "yunet"
         enrol_astronaut(client)
         photo = {"image": ("photo.jpg", encoded(two_astronauts(), "JPEG"))}
         faces = client.post("/v1/identify", files=photo).json()["faces"]

@@ -75,10 +75,10 @@ PLAN = Plan(
 IDS = list("abcdefgh")
 EMPTY = HealthReport(
     collection_id="default",
-    revision=4,
-    subjects=4,
-    templates=8,
-    single_template_subjects=0,
+    gallery_revision=4,
+    subject_count=4,
+    template_count=8,
+    single_template_subject_count=0,
     too_little=None,
     duplicate_similarity=None,
     duplicates=(),
@@ -88,7 +88,9 @@ EMPTY = HealthReport(
 
 
 def duplicates_of(first: int, second: int) -> DuplicateSubjects:
-    one, other = (Side(subject_id=str(n), templates=2, nearest=2) for n in (first, second))
+    one, other = (
+        Side(subject_id=str(n), template_count=2, nearest_count=2) for n in (first, second)
+    )
     return DuplicateSubjects(first=one, second=other, similarity=0.7)
 
 

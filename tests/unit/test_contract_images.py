@@ -21,7 +21,7 @@ from contract.errors import (
     ImageTooLargeError,
     NotAnImageError,
 )
-from contract.images import ImageLimits, decode_image
+from contract.images import DEFAULT_LIMITS, ImageLimits, decode_image, decode_reduced
 
 CHECKED = settings(derandomize=True, database=None, max_examples=60, deadline=None)
 FORMATS = ["JPEG", "PNG", "WEBP"]
@@ -218,6 +218,54 @@ def test_every_orientation_of_a_jpeg_gives_the_upright_picture(orientation: int)
     found = decode_image(encoded(stored, "JPEG", exif=exif, quality=95))
     assert found.shape == picture().shape
     assert np.abs(found.astype(int) - picture()).mean() < 3
+
+
+# --- fewer pixels ---
+
+
+@pytest.mark.parametrize(
+    ("longest_px", "size"),
+    [(401, (800, 480)), (400, (400, 240)), (201, (400, 240)), (200, (200, 120)), (1, (100, 60))],
+)
+def test_a_jpeg_is_decoded_at_a_share_of_its_sides_that_keeps_what_is_asked(
+    longest_px: int, size: tuple[int, int]
+) -> None:
+    data = encoded(Image.fromarray(picture(480, 800)), "JPEG", quality=95)
+    found = decode_reduced(data, DEFAULT_LIMITS, longest_px=longest_px)
+    assert (found.pixels.shape[1], found.pixels.shape[0]) == size
+    assert (found.width, found.height) == (800, 480)
+    expected = Image.fromarray(picture(480, 800)).resize(size, Image.Resampling.BOX)
+    assert np.abs(found.pixels.astype(int) - np.asarray(expected)).mean() < 3
+
+
+@pytest.mark.parametrize("orientation", STORED_AS)
+# Of the second size an eighth is square though the whole is not.
+@pytest.mark.parametrize("size", [(480, 800), (999, 1000)])
+def test_a_reduced_jpeg_is_upright_and_knows_the_upright_size(
+    orientation: int, size: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    height, width = size
+    stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](picture(height, width))))
+    data = encoded(stored, "JPEG", exif=exif, quality=95)
+    found = decode_reduced(data, DEFAULT_LIMITS, longest_px=100)
+    assert (found.width, found.height) == (width, height)
+    small = (found.pixels.shape[1], found.pixels.shape[0])
+    expected = Image.fromarray(picture(height, width)).resize(small, Image.Resampling.BOX)
+    assert np.abs(found.pixels.astype(int) - np.asarray(expected)).mean() < 4
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
+def test_other_formats_are_decoded_whole(file_format: str) -> None:
+    found = decode_reduced(photo(file_format), DEFAULT_LIMITS, longest_px=5)
+    assert np.array_equal(found.pixels, decode_image(photo(file_format)))
+
+
+def test_a_broken_off_jpeg_is_refused_at_fewer_pixels_too() -> None:
+    data = encoded(Image.fromarray(picture(480, 800)), "JPEG")
+    with pytest.raises(DamagedImageError):
+        decode_reduced(data[: len(data) // 2], DEFAULT_LIMITS, longest_px=100)
 
 
 def test_orientation_turns_sixteen_bit_grey_too() -> None:

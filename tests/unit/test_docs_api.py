@@ -65,11 +65,15 @@ def documented() -> str:
 
 @pytest.fixture
 def service(make_api: ApiMaker, make_bundle: BundleMaker) -> Api:
-    """The service of the document: two bundles, and 40 people with two photos each in `staff`."""
+    """The service of the document: its bundles, and 40 people with two photos each in `staff`."""
     world = calibration(measured(10, 4_000), measured(100, 3_000), measured(1_000, 1_000))
+    further = (
+        make_bundle(fit="pad", name="oneglance-simpsons"),
+        make_bundle(drift=1.0, name="oneglance-faces-resnet"),
+    )
     api = make_api(
         bundle_path=make_bundle(calibration=world, name="oneglance-faces"),
-        further_bundle_paths=str(make_bundle(fit="pad", name="oneglance-simpsons")),
+        further_bundle_paths=",".join(map(str, further)),
     )
     assert api.post("/v1/collections", json={"id": "staff"}).status_code == 201
     gallery = api.runtime.collections.of("staff").gallery

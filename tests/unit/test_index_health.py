@@ -91,18 +91,21 @@ def test_each_kind_of_fault_is_found_and_nothing_else(gallery: Gallery) -> None:
 
     stored = gallery.stored()
     assert report.collection_id == "default"
-    assert report.revision == stored.revision
-    assert (report.subjects, report.templates) == (stored.subject_count, stored.template_count)
-    assert report.single_template_subjects == 11
+    assert report.gallery_revision == stored.revision
+    assert (report.subject_count, report.template_count) == (
+        stored.subject_count,
+        stored.template_count,
+    )
+    assert report.single_template_subject_count == 11
     assert report.too_little is None
     assert {(d.first, d.second) for d in report.duplicates} == {
         (
-            Side(subject_id="ann", templates=3, nearest=3),
-            Side(subject_id="anna", templates=2, nearest=2),
+            Side(subject_id="ann", template_count=3, nearest_count=3),
+            Side(subject_id="anna", template_count=2, nearest_count=2),
         ),
         (
-            Side(subject_id="bob", templates=2, nearest=2),
-            Side(subject_id="bobby", templates=1, nearest=1),
+            Side(subject_id="bob", template_count=2, nearest_count=2),
+            Side(subject_id="bobby", template_count=1, nearest_count=1),
         ),
     }
     by_id = {d.first.subject_id: d.similarity for d in report.duplicates}
@@ -191,7 +194,7 @@ def test_too_few_subjects_are_not_judged(gallery: Gallery, count: int) -> None:
     assert f"{count} subjects" in report.too_little
     assert str(MIN_SUBJECTS) in report.too_little
     assert is_clean(report)
-    assert (report.subjects, report.templates) == (count, 3 * count)
+    assert (report.subject_count, report.template_count) == (count, 3 * count)
 
 
 def test_the_fewest_subjects_that_are_judged_show_a_duplicate(gallery: Gallery) -> None:
@@ -214,7 +217,7 @@ def test_who_has_expired_is_not_looked_at(gallery: Gallery) -> None:
     enrol(gallery, "there", [people.photos("s1", 2)], expires_at=future)
     report = health_report(gallery)
     assert [d.second.subject_id for d in report.duplicates] == ["there"]
-    assert (report.subjects, report.mislabelled, report.outlying) == (41, (), ())
+    assert (report.subject_count, report.mislabelled, report.outlying) == (41, (), ())
 
 
 def test_what_is_removed_or_moved_while_it_computes_is_not_reported(gallery: Gallery) -> None:
@@ -247,7 +250,7 @@ def test_what_is_removed_or_moved_while_it_computes_is_not_reported(gallery: Gal
 
     after = health_report(gallery, progress=progress)
     assert changed
-    assert after.revision == before.revision
+    assert after.gallery_revision == before.gallery_revision
     assert [d.second.subject_id for d in after.duplicates] == ["t1"]
     assert [m.template_id for m in after.mislabelled] == [wrong[3][2]]
     assert [o.template_ids for o in after.outlying] == [(out[2][2],)]
@@ -257,7 +260,7 @@ def test_a_larger_gallery_than_allowed_is_refused_in_words(gallery: Gallery) -> 
     fill(gallery, People(), 3)
     with pytest.raises(GalleryTooLargeError, match=r"has 9 templates.*takes 8 at most"):
         health_report(gallery, max_templates=8)
-    assert health_report(gallery, max_templates=9).templates == 9
+    assert health_report(gallery, max_templates=9).template_count == 9
 
 
 def test_progress_rises_to_one_and_may_stop_it(gallery: Gallery) -> None:

@@ -1,7 +1,7 @@
 """Re-embedding: stage, switch, roll back, drop; in a file and in PostgreSQL."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -10,11 +10,14 @@ from contract.embedding_contract import EmbeddingContract
 from contract.errors import (
     ContractMismatchError,
     GalleryError,
+    MissingTemplatesError,
+    ReembeddingEndedError,
     SubjectNotFoundError,
+    SwitchedMeanwhileError,
     TemplateNotFoundError,
 )
 from index.gallery import Gallery
-from index.reembedding import Reembedding, drop_former, roll_back
+from index.reembedding import PendingTemplate, Reembedding, drop_former, roll_back, way_back
 from index.scoring import ScoringName
 from tests.conftest import CONTRACT, UNIT, GalleryOpener
 
@@ -309,13 +312,103 @@ def test_writes_that_wait_beside_a_switch_are_all_right_afterwards(gallery: Gall
     for thread in threads:
         thread.join()
     # Only the enrolment was made for what is no longer searched.
-    assert [type(fault) for fault in faults] == [ContractMismatchError]
+    assert [type(fault) for fault in faults] == [SwitchedMeanwhileError]
     assert found(gallery, turned(3)) == [("cy", cy[0])]
     gallery.verify()
     roll_back(gallery)
     assert found(gallery, UNIT[3]) == [("cy", cy[0])]
     assert ids["ann"] != cy
     gallery.verify()
+
+
+def by_crop(pending: Sequence[PendingTemplate]) -> dict[str, np.ndarray]:
+    """Embeddings of NEXT by the number that a picture says, of those that have such a picture."""
+    return {t.id: turned(int(t.crop)) for t in pending if t.crop and t.crop.isdigit()}
+
+
+def test_who_came_in_is_embedded_inside_of_the_switch(gallery: Gallery) -> None:
+    gallery.enroll(UNIT[:1], subject_id="ann", crops=[b"1"])
+    job = Reembedding.begin(gallery, NEXT)
+    stage_all(job)
+    late = gallery.enroll(UNIT[1:3], subject_id="bob", crops=[b"5", b"no number"]).template_ids
+    bare = gallery.enroll(UNIT[3:], subject_id="cy").template_ids
+    asked = [template.id for page in job.pending(with_crop=True) for template in page]
+    assert asked == list(late)
+    revision = gallery.revision
+    with pytest.raises(MissingTemplatesError) as missing:
+        job.switch(embed=by_crop)
+    assert (missing.value.templates, missing.value.subjects) == (2, ("cy",))
+    # Refused, it has staged nobody either.
+    assert (gallery.revision, job.progress().staged) == (revision, 1)
+    job.switch(embed=by_crop, allow_missing=True)
+    assert found(gallery, turned(5))[0] == ("bob", late[0])
+    assert gallery.subject("cy").template_count == 0
+    gallery.verify()
+    assert bare != late
+
+
+def test_every_template_counts_where_the_late_are_embedded(gallery: Gallery) -> None:
+    ids = enrolled(gallery)
+    job = Reembedding.begin(gallery, NEXT)
+    job.stage({ids["ann"][1]: turned(1), ids["bob"][0]: turned(2)})
+    with pytest.raises(MissingTemplatesError, match="1 templates are missing"):
+        job.switch(embed=lambda pending: {})
+    job.switch()
+
+
+def test_who_came_in_since_the_switch_is_embedded_inside_of_the_way_back(gallery: Gallery) -> None:
+    ids = enrolled(gallery)
+    job = Reembedding.begin(gallery, NEXT)
+    assert way_back(gallery) is None
+    stage_all(job)
+    job.switch()
+    late = gallery.enroll(turned(9)[None], subject_id="late", crops=[b"3"]).template_ids
+    back = way_back(gallery)
+    assert back is not None
+    assert (back.contract, back.count(), back.progress().missing) == (CONTRACT, 3, 1)
+    with pytest.raises(MissingTemplatesError, match="'late'"):
+        roll_back(gallery, allow_missing=False)
+    roll_back(
+        gallery,
+        allow_missing=False,
+        embed=lambda pending: {t.id: UNIT[int(t.crop or b"")] for t in pending},
+    )
+    assert found(gallery, UNIT[3])[0] == ("late", late[0])
+    assert found(gallery, UNIT[2])[0] == ("bob", ids["bob"][0])
+    gallery.verify()
+
+
+def test_a_twin_stays_where_it_was_and_writes_no_longer(gallery: Gallery) -> None:
+    """Also after the way back, when it is of the contract that is searched again."""
+    ids = enrolled(gallery)
+    twin = gallery.twin()
+    job = Reembedding.begin(gallery, NEXT)
+    stage_all(job)
+    for change in (job.switch, lambda: roll_back(gallery)):
+        change()
+        assert twin.contract == CONTRACT
+        for write in (
+            lambda: twin.enroll(UNIT[3:], subject_id="cy"),
+            lambda: twin.remove_subject("ann"),
+        ):
+            with pytest.raises(SwitchedMeanwhileError):
+                write()
+    assert found(twin, UNIT[2])[0] == ("bob", ids["bob"][0])
+    gallery.enroll(UNIT[3:], subject_id="cy")
+    assert found(gallery, UNIT[3])[0][0] == "cy"
+    gallery.verify()
+
+
+def test_going_back_to_what_is_no_longer_there_is_refused(gallery: Gallery) -> None:
+    enrolled(gallery)
+    job = Reembedding.begin(gallery, NEXT)
+    stage_all(job)
+    job.switch()
+    back = way_back(gallery)
+    assert back is not None
+    drop_former(gallery)
+    with pytest.raises(ReembeddingEndedError):
+        back.stage({})
 
 
 @pytest.mark.parametrize("scoring", ["best", "mean"])

@@ -18,6 +18,7 @@ from tests.conftest import NO_FACE, Api, ApiMaker, check_problem, face_photo
 
 PATH = "/v1/collections/default/calibrations"
 WAIT_S = 30.0
+NO_FEEDBACK = {"rejected": 0, "feedback": 0, "feedback_left_out": 0}
 
 
 def enrol_people(api: Api, count: int, *, templates: int = 2, seed: int = 0) -> None:
@@ -38,7 +39,7 @@ def calibrate(api: Api, *photos: bytes) -> dict[str, Any]:
     job = answer.json()["job"]
     assert (job["kind"], answer.headers["location"]) == ("calibration", f"/v1/jobs/{job['id']}")
     assert api.runtime.jobs.wait(job["id"], timeout_s=WAIT_S).ended
-    ended: dict[str, Any] = api.get(answer.headers["location"]).json()["job"]
+    ended: dict[str, Any] = api.get(answer.headers["location"]).json()
     return ended
 
 
@@ -60,16 +61,17 @@ def test_a_calibration_is_made_kept_and_shown(api: Api) -> None:
     seen = calibrated(search_itself(api.runtime.default.gallery))
     assert made == {
         "made_at": made["made_at"],
-        "bundle": "tiny@1.2.3",
+        "bundle_id": "tiny@1.2.3",
         "contract_id": api.runtime.default.bundle.bundle.manifest.contract.id,
         "quality_policy": api.runtime.quality_policy_id,
         "scoring": "best",
-        "gallery": {"subjects": 31, "templates": 62, "revision": revision},
+        "gallery": {"subject_count": 31, "template_count": 62, "gallery_revision": revision},
         "strangers": {
             "enrolled": 31,
             "uploaded": 0,
             "failures_to_acquire": 0,
             "uploaded_photos": 0,
+            **NO_FEEDBACK,
         },
         "mated_subjects": 31,
         "mated_searches": 62,
@@ -97,7 +99,7 @@ def test_a_later_one_takes_its_place(api: Api) -> None:
     enrol_people(api, 5, seed=1)
     second = calibrate(api)["result"]
     assert shown(api) == [second]
-    assert (first["gallery"]["subjects"], second["gallery"]["subjects"]) == (31, 36)
+    assert (first["gallery"]["subject_count"], second["gallery"]["subject_count"]) == (31, 36)
 
 
 def test_strangers_are_counted_and_failures_apart(api: Api) -> None:
@@ -110,6 +112,7 @@ def test_strangers_are_counted_and_failures_apart(api: Api) -> None:
         "uploaded": 6,
         "failures_to_acquire": 2,
         "uploaded_photos": 8,
+        **NO_FEEDBACK,
     }
     assert [p["target_fpir"] for p in job["result"]["points"]] == [0.1]
 
@@ -248,6 +251,6 @@ def test_closing_the_service_stops_a_calibration(api: Api) -> None:
     api.detector.gate.set()
     closing.join(WAIT_S)
     assert not closing.is_alive()
-    job = api.get(f"/v1/jobs/{job_id}").json()["job"]
+    job = api.get(f"/v1/jobs/{job_id}").json()
     assert (job["status"], job["error"]["code"]) == ("failed", "job_cancelled")
     assert shown(api) == []

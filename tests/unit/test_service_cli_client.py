@@ -94,6 +94,24 @@ def test_enroll_with_all_facts(oneglance: Run, photo: Photo, api: Api) -> None:
     assert subject.expires_at == "2999-01-01T00:00:00.000Z"
 
 
+def test_a_dry_run_says_what_would_be_and_stores_nothing(
+    oneglance: Run, photo: Photo, api: Api
+) -> None:
+    one, empty = photo("1.png", 1), photo("none.png")
+    gallery = api.runtime.default.gallery
+    lines = oneglance("enroll", one, empty, "--name", "Ada", "--dry-run")
+    assert lines[0] == "-\tAda\t1 templates, new, dry run: nothing was stored"
+    assert lines[1].startswith(f"  {one}: would be taken, quality 0.")
+    assert lines[2].startswith(f"  {empty}: not taken: ")
+    assert gallery.revision == 0
+    oneglance("enroll", one, "--subject-id", "ada")
+    (line,) = oneglance("enroll", one, "--subject-id", "ada", "--dry-run", "--json")
+    answer = json.loads(line)
+    assert (answer["dry_run"], answer["subject"]["template_count"]) == (True, 2)
+    assert oneglance("enroll", one, "--subject-id", "ada", "--dry-run")[0].startswith("ada\t")
+    assert gallery.template_count == 1
+
+
 def test_more_photos_than_one_request_takes_are_of_one_subject(
     oneglance: Run, photo: Photo, through: Through, api: Api
 ) -> None:

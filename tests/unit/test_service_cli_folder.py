@@ -142,6 +142,30 @@ def test_a_second_run_sends_only_what_is_new_or_asked_for(
     assert (json.loads(line)["photo"], json.loads(line)["status"]) == ("ben/1.png", "enrolled")
 
 
+def test_a_dry_run_of_a_folder_says_what_would_be_and_stores_nothing(
+    api: Api, folder: Path, tmp_path: Path, no_settings: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    through(api, no_settings)
+    words = ["enroll", "--folder", str(folder), "--dry-run"]
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "2 subjects: 3 photos would be enrolled, 1 not taken, 0 reported before"
+    )
+    assert cli.main([*words, "--json"]) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["status"], line["subject_id"], line["template_id"]) for line in said] == [
+        ("accepted", None, None),
+        ("accepted", None, None),
+        ("accepted", None, None),
+        ("rejected", None, None),
+    ]
+    assert cli.main([*words, "--report", str(tmp_path / "r")]) == 1
+    assert "leave --report or --dry-run out" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+    assert api.runtime.default.gallery.revision == 0
+
+
 @pytest.mark.parametrize("dying", range(1, 8))
 def test_a_kill_at_any_request_loses_and_doubles_nobody(
     api: Api, folder: Path, tmp_path: Path, no_settings: pytest.MonkeyPatch, dying: int

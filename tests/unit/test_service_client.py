@@ -219,7 +219,7 @@ def test_collections_and_bundles(client: Client) -> None:
 def test_the_service_says_how_it_is(client: Client) -> None:
     assert client.healthz() == Health()
     ready = client.readyz()
-    assert (ready.subjects, ready.detector) == (0, "blocks")
+    assert (ready.subject_count, ready.detector) == (0, "blocks")
 
 
 def test_waiting_for_a_job(client: Client) -> None:
@@ -236,7 +236,7 @@ def test_a_job_that_fails_is_an_error(client: Client) -> None:
         with pytest.raises(ApiError) as caught:
             client.wait_for_job(job.id, timeout_s=30, poll_s=0.01)
         assert caught.value.code == "too_little_data"
-        assert client.get_job(job.id).job.status == "failed"
+        assert client.get_job(job.id).status == "failed"
 
 
 def test_a_job_that_takes_too_long(client: Client, api: Api) -> None:

@@ -169,4 +169,4 @@ def test_calibrations_and_reports_are_of_the_collection_that_is_named(both: Api)
     job = both.post("/v1/collections/vip/health-reports").json()["job"]
     ended = both.runtime.jobs.wait(job["id"], timeout_s=60)
     assert ended.result is not None
-    assert (ended.result["collection_id"], ended.result["subjects"]) == ("vip", 40)
+    assert (ended.result["collection_id"], ended.result["subject_count"]) == ("vip", 40)

@@ -173,10 +173,12 @@ def test_metadata_is_answered_again_as_deep_as_it_is_taken(api: Api) -> None:
 
 
 def test_missing_images_are_named(api: Api) -> None:
-    for what in ({}, {"data": {"name": "Ann"}}, {"json": {"name": "Ann"}}):
+    name = {"name": (None, b"Ann")}
+    for what in ({}, {"files": name}, {"json": {"name": "Ann"}}):
         problem = check_problem(api.post("/v1/enroll", **what), 422, "invalid_request")
         assert problem["errors"] == [{"field": "images", "message": "Field required"}]
-    problem = check_problem(api.post("/v1/enroll", data={"images": "x"}), 422, "invalid_request")
+    text = api.post("/v1/enroll", files={"images": (None, b"x")})
+    problem = check_problem(text, 422, "invalid_request")
     assert problem["errors"][0]["field"] == "images.0"
 
 

@@ -39,7 +39,7 @@ def test_the_file_is_the_collection(
     api.enroll(face_photo(1), face_photo(1), name="Ada", store_image="crop")
     api.enroll(face_photo(2), name="Bob", metadata='{"a": 1}')
     result, data = exported(api, crops=crops)
-    assert (result["subjects"], result["templates"]) == (2, 3)
+    assert (result["subject_count"], result["template_count"]) == (2, 3)
     (tmp_path / "f").write_bytes(data)
     source = api.runtime.default.gallery
     target = Gallery.open(tmp_path / "other.db", source.contract)
@@ -56,8 +56,8 @@ def test_the_file_is_the_collection(
 def test_another_collection_and_none(api: Api) -> None:
     assert api.post("/v1/collections", json={"id": "staff"}).status_code == 201
     api.enroll(face_photo(1), name="Ada", collection="staff")
-    assert exported(api, collection="staff")[0]["subjects"] == 1
-    assert exported(api)[0]["subjects"] == 0
+    assert exported(api, collection="staff")[0]["subject_count"] == 1
+    assert exported(api)[0]["subject_count"] == 0
     answer = api.post("/v1/exports", json={"collection": "nowhere"})
     check_problem(answer, 404, "collection_not_found")
     check_problem(api.post("/v1/exports", json={"crop": True}), 422, "invalid_request")
@@ -97,6 +97,6 @@ def test_a_folder_that_cannot_be_written_fails_the_job_in_words(
     api = make_api(export_path=tmp_path / "taken")
     job_id = api.post("/v1/exports", json={}).json()["job"]["id"]
     api.runtime.jobs.wait(job_id, timeout_s=30)
-    problem = api.get(f"/v1/jobs/{job_id}").json()["job"]["error"]
+    problem = api.get(f"/v1/jobs/{job_id}").json()["error"]
     assert problem["code"] == "gallery_unavailable"
     assert "taken" in problem["detail"]

@@ -87,7 +87,7 @@ def test_photos_of_strangers_are_counted(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.served_bundles.MtcnnDetector", lambda **_: BlockDetector())
+    monkeypatch.setattr("service.served_bundles.make_detector", lambda *_, **__: BlockDetector())
     enrol(gallery_location, tiny_bundle, 28)
     folder = tmp_path / "strangers"
     folder.mkdir()

@@ -242,7 +242,7 @@ def test_collections(oneglance: Run, gallery_file: Path | str) -> None:
         "staff\t0 subjects\t0 templates of 2 numbers\ttest:b",
     ]
     values = [json.loads(line) for line in oneglance("collections", "--json")]
-    assert [(v["id"], v["subjects"], v["reembedding"]) for v in values] == [
+    assert [(v["id"], v["subject_count"], v["reembedding"]) for v in values] == [
         ("default", 3, False),
         ("staff", 0, False),
     ]

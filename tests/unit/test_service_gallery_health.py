@@ -127,11 +127,15 @@ def test_health_as_json(
 
 
 def check_report(report: dict[str, Any], faulty: dict[str, tuple[str, ...]]) -> None:
-    assert (report["subjects"], report["templates"], report["revision"]) == (35, 73, 35)
+    assert (report["subject_count"], report["template_count"], report["gallery_revision"]) == (
+        35,
+        73,
+        35,
+    )
     assert report["too_little"] is None
     (pair,) = report["duplicates"]
-    assert pair["first"] == {"subject_id": "s5", "templates": 2, "nearest": 2}
-    assert pair["second"] == {"subject_id": "twin", "templates": 1, "nearest": 1}
+    assert pair["first"] == {"subject_id": "s5", "template_count": 2, "nearest_count": 2}
+    assert pair["second"] == {"subject_id": "twin", "template_count": 1, "nearest_count": 1}
     (wrong,) = report["mislabelled"]
     assert (wrong["template_id"], wrong["subject_id"], wrong["looks_like"]) == (
         faulty["dee"][2],
@@ -197,7 +201,7 @@ def test_the_service_reports_in_the_background(api: Api) -> None:
     assert job["kind"] == KIND
     assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
     assert api.runtime.jobs.wait(job["id"], timeout_s=30).ended
-    ended = api.get(f"/v1/jobs/{job['id']}").json()["job"]
+    ended = api.get(f"/v1/jobs/{job['id']}").json()
     assert (ended["status"], ended["progress"], ended["error"]) == ("succeeded", 1.0, None)
     check_report(ended["result"], faulty)
 
@@ -211,7 +215,7 @@ def test_a_gallery_that_is_too_large_fails_the_job_in_words(make_api: ApiMaker) 
     fill(api.runtime.default.gallery)
     job = api.post("/v1/collections/default/health-reports").json()["job"]
     api.runtime.jobs.wait(job["id"], timeout_s=30)
-    failed = api.get(f"/v1/jobs/{job['id']}").json()["job"]
+    failed = api.get(f"/v1/jobs/{job['id']}").json()
     assert failed["status"] == "failed"
     assert (failed["error"]["status"], failed["error"]["code"]) == (422, "gallery_too_large")
     assert "73 templates" in failed["error"]["detail"]

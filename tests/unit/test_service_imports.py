@@ -69,7 +69,7 @@ def counts(api: Api) -> dict[str | None, int]:
 def test_folders_are_subjects_and_each_photo_has_a_line(api: Api) -> None:
     result, lines = done(api, zipped(PHOTOS))
     assert result["outcomes"] == OUTCOMES
-    assert result["photos"] == len(PHOTOS)
+    assert result["photo_count"] == len(PHOTOS)
     assert [line["path"] for line in lines] == list(PHOTOS)
     assert counts(api) == {"ada": 2, "bob": 1, "cleo": 1}
     reasons = {line["path"]: line["reasons"] for line in lines if line["outcome"] == "rejected"}
@@ -87,7 +87,7 @@ def test_the_same_import_again_enrols_nobody_and_says_the_same(api: Api) -> None
     first = done(api, zipped(PHOTOS))
     again = done(api, zipped(PHOTOS))
     assert again[1] == first[1]
-    assert again[0] == {**first[0], "done_before": len(PHOTOS)}
+    assert again[0] == {**first[0], "done_before_count": len(PHOTOS)}
     assert counts(api) == {"ada": 2, "bob": 1, "cleo": 1}
 
 
@@ -136,7 +136,7 @@ def test_killed_before_a_line_is_written_it_goes_on_and_doubles_nothing(
         assert api.runtime.jobs.wait(body["job"]["id"], timeout_s=30).status == "failed"
     assert [line["index"] for line in report(api, body["import_id"])] == list(range(stop_after))
     result, lines = done(api, zipped(PHOTOS))
-    assert result["done_before"] == stop_after
+    assert result["done_before_count"] == stop_after
     assert [line["index"] for line in lines] == list(range(len(PHOTOS)))
     outcomes = Counter(line["outcome"] for line in lines)
     assert outcomes["enrolled"] + outcomes["already_enrolled"] == 4
@@ -166,7 +166,12 @@ def test_duplicates_are_named_or_rejected(api: Api) -> None:
     _, (line,) = done(api, zipped(photos), duplicate_check="reject")
     assert (line["outcome"], line["reasons"]) == ("rejected", ["possible_duplicate"])
     _, (line,) = done(api, zipped(photos))
-    assert (line["outcome"], line["possible_duplicates"]) == ("enrolled", ["ada-1"])
+    # As an enrolment of that photo says it.
+    answer = api.enroll(photos["other/1.png"], name="x", dry_run="true").json()
+    assert line["outcome"] == "enrolled"
+    (warning,) = line["warnings"]
+    assert warning in answer["warnings"]
+    assert (warning["code"], warning["subject_id"]) == ("possible_duplicate", "ada-1")
 
 
 def test_what_systems_put_beside_photos_is_no_photo_and_names_escape_to_nowhere(
@@ -180,7 +185,7 @@ def test_what_systems_put_beside_photos_is_no_photo_and_names_escape_to_nowhere(
     }
     before = set(tmp_path.parent.iterdir())
     result, lines = done(api, zipped(photos))
-    assert result["photos"] == len(lines) == 2
+    assert result["photo_count"] == len(lines) == 2
     assert counts(api) == {"ada": 1, "etc": 1}
     assert set(tmp_path.parent.iterdir()) == before
 
@@ -224,15 +229,38 @@ def test_a_table_says_who_is_on_which_photo(api: Api) -> None:
         ("x", "x", {}),
     ]
     assert subjects[0].id == "s-1"
-    assert done(api, zipped(photos), csv=table)[0]["done_before"] == 3
+    assert done(api, zipped(photos), csv=table)[0]["done_before_count"] == 3
     other = table.replace(b"Bob", b"Bobby")
     _, lines = done(api, zipped({**photos, "x/2.png": face_photo(5)}), csv=other)
     assert lines[1]["reasons"] == ["subject_conflict"]
 
 
+def test_a_table_keeps_the_ids_of_templates(api: Api) -> None:
+    photos = {"ada/1.png": face_photo(1), "bob/1.png": face_photo(2), "bob/2.png": face_photo(3)}
+    table = b"path,template_id\nada/1.png,first\nbob/1.png,00ff\n"
+    _, lines = done(api, zipped(photos), csv=table)
+    assert [line["template_id"] for line in lines[:2]] == ["first", "00ff"]
+    gallery = api.runtime.default.gallery
+    assert gallery.template("first").subject_id == lines[0]["subject_id"]
+    # With another option it is another import, and finds them there.
+    _, again = done(api, zipped(photos), csv=table, face_policy="largest")
+    assert [line["outcome"] for line in again] == ["already_enrolled"] * 3
+    assert [line["template_id"] for line in again] == [line["template_id"] for line in lines]
+    # An id is free once in a database: another collection gets its own ones, and loses nothing.
+    assert api.post("/v1/collections", json={"id": "staff"}).status_code == 201
+    for outcome in ("enrolled", "already_enrolled"):
+        policy = "single" if outcome == "enrolled" else "largest"
+        _, there = done(api, zipped(photos), csv=table, collection="staff", face_policy=policy)
+        assert [line["outcome"] for line in there] == [outcome] * 3
+        assert not {line["template_id"] for line in there} & {"first", "00ff"}
+    assert gallery.template_count == 3
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [
+        (b"path,template_id\nada/1.png,a/b\n", "template id"),
+        (b"path,template_id\nada/1.png,x\nada/2.png,x\n", "another photo's"),
         (b"", "first line"),
         (b"path,who\nada/1.png,x\n", "first line"),
         (b"path,name\nnowhere.png,x\n", "Line 2"),

@@ -185,7 +185,7 @@ def test_wait_gives_up_in_time(jobs: Jobs, gate: Gate) -> None:
 def test_the_api_shows_a_job(api: Api, gate: Gate) -> None:
     job = api.runtime.jobs.submit("count", gate)
     assert gate.started.wait(WAIT_S)
-    shown = api.get(f"/v1/jobs/{job.id}").json()["job"]
+    shown = api.get(f"/v1/jobs/{job.id}").json()
     assert shown == {
         "id": job.id,
         "kind": "count",
@@ -199,7 +199,7 @@ def test_the_api_shows_a_job(api: Api, gate: Gate) -> None:
     }
     gate.go.set()
     ended(api.runtime.jobs, job)
-    assert api.get(f"/v1/jobs/{job.id}").json()["job"]["result"] == {"n": 1}
+    assert api.get(f"/v1/jobs/{job.id}").json()["result"] == {"n": 1}
 
 
 def test_the_api_shows_a_failure_as_a_problem(api: Api) -> None:
@@ -212,7 +212,7 @@ def test_the_api_shows_a_failure_as_a_problem(api: Api) -> None:
     jobs: Jobs = api.runtime.jobs
     failed = [ended(jobs, jobs.submit("a", work)) for work in (domain, accident)]
     answers = [api.get(f"/v1/jobs/{job.id}") for job in failed]
-    problems = [answer.json()["job"]["error"] for answer in answers]
+    problems = [answer.json()["error"] for answer in answers]
     assert [(p["status"], p["code"]) for p in problems] == [
         (404, "collection_not_found"),
         (500, "internal_error"),

@@ -24,6 +24,9 @@ def test_the_snapshot_has_every_route() -> None:
         ("post", "/v1/enroll"),
         ("post", "/v1/identify"),
         ("post", "/v1/identify/batch"),
+        ("post", "/v1/feedback"),
+        ("get", "/v1/feedback"),
+        ("delete", "/v1/feedback/{feedback_id}"),
         ("post", "/v1/verify"),
         ("post", "/v1/detect"),
         ("post", "/v1/embed"),
@@ -44,6 +47,12 @@ def test_the_snapshot_has_every_route() -> None:
         ("post", "/v1/collections/{collection_id}/calibrations"),
         ("get", "/v1/collections/{collection_id}/calibrations"),
         ("post", "/v1/collections/{collection_id}/health-reports"),
+        ("post", "/v1/collections/{collection_id}/reembed"),
+        ("get", "/v1/collections/{collection_id}/reembed"),
+        ("delete", "/v1/collections/{collection_id}/reembed"),
+        ("post", "/v1/collections/{collection_id}/reembed/switch"),
+        ("post", "/v1/collections/{collection_id}/reembed/rollback"),
+        ("delete", "/v1/collections/{collection_id}/reembed/former"),
         ("post", "/v1/imports"),
         ("get", "/v1/imports/{import_id}/report"),
         ("post", "/v1/exports"),
@@ -51,6 +60,7 @@ def test_the_snapshot_has_every_route() -> None:
         ("get", "/v1/jobs/{job_id}"),
         ("get", "/healthz"),
         ("get", "/readyz"),
+        ("get", "/metrics"),
     }
 
 
@@ -62,7 +72,12 @@ def test_every_route_says_in_words_what_it_does_and_how_it_fails(path: str) -> N
         for status, answer in operation["responses"].items():
             if status >= "4":
                 schema = answer["content"]["application/problem+json"]["schema"]
-                assert {"code", "detail", "request_id"} <= schema["properties"].keys()
+                assert schema == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_a_problem_is_described_once() -> None:
+    fields = SNAP["components"]["schemas"]["Problem"]["properties"].keys()
+    assert {"type", "title", "status", "detail", "instance", "code", "request_id"} <= fields
 
 
 def test_the_page_of_the_documentation_is_served(api: Api) -> None:

@@ -1,6 +1,5 @@
-"""The second opinion on a pose: the mirror image of the face, wherever it is in the photo."""
+"""The second opinion on a pose: the face at another size and in the mirror, wherever it is."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 
 from contract.alignment import TEMPLATE
 from contract.detection.base import DetectedFace
-from service.quality.mirrored import SIDE_PX, mirrored_pose, with_mirrored_pose
+from service.quality.mirrored import FACE_PX, pose_again, with_mirrored_pose
 from service.quality.pose import pose
 from tests.unit.test_service_quality_measures import GOOD, seen_from
 
@@ -20,83 +19,89 @@ PHOTO = np.zeros((400, 600, 3), np.uint8)
 
 
 class MarkDetector:
-    """Finds a face of the landmarks `seen`, around the middle of each bright mark.
+    """Finds a face around a red mark; a green one to the right of it tells the mirror image.
 
-    `seen` is as the mirror image shows it, for a mark of 1 pixel a pixel of the photo.
+    as_it_is, mirrored: landmarks of what is found there; nothing is found for None.
     """
 
     name = "marks"
 
-    def __init__(self, seen: Callable[[float], Points]) -> None:
-        self._seen = seen
+    def __init__(self, as_it_is: Points | None, mirrored: Points | None) -> None:
+        self._points = {False: as_it_is, True: mirrored}
         self.sides: list[int] = []
 
     def detect(self, image_HW3: Pixels) -> list[DetectedFace]:
         self.sides.append(max(image_HW3.shape[:2]))
-        rows, columns = np.nonzero(image_HW3[..., 0] > 100)
-        if not len(rows):
+        red, green = (np.argwhere(image_HW3[..., channel] > 90) for channel in (0, 1))
+        if not len(red):
             return []
-        middle = np.array([columns.mean(), rows.mean()])
-        points = self._seen(float(np.ptp(columns) + 1)) + middle
+        middle, other = red.mean(axis=0)[::-1], green.mean(axis=0)[::-1]
+        points = self._points[bool(other[0] > middle[0])]
+        if points is None:
+            return []
         box = (*(middle - 20), *(middle + 20))
-        return [DetectedFace(tuple(map(float, box)), points.astype(np.float32), 0.9)]  # type: ignore[arg-type]
+        landmarks = (points - points.mean(axis=0) + middle).astype(np.float32)
+        return [DetectedFace(tuple(map(float, box)), landmarks, 0.9)]  # type: ignore[arg-type]
 
 
-def marked(x: int, y: int, side: int = 9) -> tuple[Pixels, DetectedFace]:
-    """A photo with a mark of `side` pixels in the middle of a face that is 100 pixels high."""
-    photo = PHOTO.copy()
-    half = side // 2
-    photo[y - half : y + half + 1, x - half : x + half + 1] = 200
-    box = (x - 40.0, y - 50.0, x + 40.0, y + 50.0)
-    return photo, DetectedFace(box, (TEMPLATE - TEMPLATE.mean(axis=0) + (x, y)).astype("f4"), 1.0)
-
-
-def turned(yaw: float, pitch: float, roll: float) -> Callable[[float], Points]:
-    points = seen_from(yaw, pitch, roll)
-    return lambda _: points - points.mean(axis=0)
+def marked(x: int, y: int, *, photo: Pixels = PHOTO, times: int = 1) -> tuple[Pixels, DetectedFace]:
+    """A photo with marks in the middle of a face that is 100 times `times` pixels high."""
+    photo, half = photo.copy(), 4 * times
+    photo[y - half : y + half + 1, x - half : x + half + 1, 0] = 200
+    photo[y - half : y + half + 1, x - 4 * half : x - 2 * half, 1] = 200
+    box = (x - 40.0 * times, y - 50.0 * times, x + 40.0 * times, y + 50.0 * times)
+    landmarks = (TEMPLATE - TEMPLATE.mean(axis=0)) * times + (x, y)
+    return photo, DetectedFace(box, landmarks.astype("f4"), 1.0)
 
 
 @pytest.mark.parametrize("place", [(300, 200), (45, 55), (555, 345), (150, 60)])
-def test_a_pose_is_turned_back_wherever_the_face_is(place: tuple[int, int]) -> None:
+def test_a_pose_is_seen_wherever_the_face_is_and_turned_back(place: tuple[int, int]) -> None:
     photo, face = marked(*place)
-    found = mirrored_pose(photo, face, MarkDetector(turned(-30, 12, 5)))
+    detector = MarkDetector(seen_from(20, 8, 3), seen_from(-30, 12, 5))
+    found = pose_again(photo, face, detector, mirrored=False)
+    assert found is not None
+    assert (found.yaw, found.pitch, found.roll) == pytest.approx((20, 8, 3), abs=0.01)
+    found = pose_again(photo, face, detector, mirrored=True)
     assert found is not None
     assert (found.yaw, found.pitch, found.roll) == pytest.approx((30, 12, -5), abs=0.01)
 
 
-def test_the_mean_of_both_is_taken_of_yaw_and_pitch() -> None:
+@pytest.mark.parametrize(
+    ("as_it_is", "mirrored", "expected"),
+    [
+        (seen_from(50, 12, 8), seen_from(-30, 20, 8), (40, 16)),
+        (None, seen_from(-30, 20, 8), (35, 15)),
+        (seen_from(50, 12, 8), None, (45, 11)),
+        (None, None, (40, 10)),
+    ],
+)
+def test_the_mean_is_taken_of_yaw_and_pitch_and_what_shows_nothing_is_as_it_was(
+    as_it_is: Points | None, mirrored: Points | None, expected: tuple[float, float]
+) -> None:
     photo, face = marked(300, 200)
     quality = replace(GOOD, yaw=40, pitch=10, roll=3)
-    found = with_mirrored_pose(photo, face, quality, MarkDetector(turned(-30, 20, 8)))
-    assert (found.yaw, found.pitch) == pytest.approx((35, 15), abs=0.01)
+    found = with_mirrored_pose(photo, face, quality, MarkDetector(as_it_is, mirrored))
+    assert (found.yaw, found.pitch) == pytest.approx(expected, abs=0.01)
     assert replace(found, yaw=40, pitch=10) == quality
-
-
-def test_without_a_face_in_the_mirror_all_stays_as_it_is() -> None:
-    _, face = marked(300, 200)
-    quality = replace(GOOD, yaw=40)
-    nothing = MarkDetector(turned(0, 0, 0))
-    assert with_mirrored_pose(PHOTO, face, quality, nothing) == quality
 
 
 def test_another_face_of_the_photo_is_no_opinion() -> None:
     photo, face = marked(300, 200)
     other, _ = marked(225, 120)
-    assert mirrored_pose(other, face, MarkDetector(turned(0, 0, 0))) is None
-    assert mirrored_pose(photo, face, MarkDetector(turned(0, 0, 0))) is not None
+    detector = MarkDetector(seen_from(0, 0, 0), seen_from(0, 0, 0))
+    for mirrored in (False, True):
+        assert pose_again(other, face, detector, mirrored=mirrored) is None
+        assert pose_again(photo, face, detector, mirrored=mirrored) is not None
 
 
-def test_a_large_face_is_searched_for_in_a_small_picture() -> None:
-    photo = np.zeros((3000, 4000, 3), np.uint8)
-    photo[1450:1550, 1950:2050] = 200
-    points = (TEMPLATE * 10 + (1440, 800)).astype("f4")
-    face = DetectedFace((1500.0, 900.0, 2500.0, 2100.0), points, 1.0)
-    detector = MarkDetector(turned(10, 0, 0))
-    found = mirrored_pose(photo, face, detector)
-    assert found is not None
+@pytest.mark.parametrize("times", [1, 12])
+def test_small_and_large_faces_are_searched_for_at_one_size(times: int) -> None:
+    large = np.zeros((400 * times, 600 * times, 3), np.uint8)
+    photo, face = marked(300 * times, 200 * times, photo=large, times=times)
+    detector = MarkDetector(seen_from(-10, 0, 0), seen_from(10, 0, 0))
+    found = with_mirrored_pose(photo, face, GOOD, detector)
     assert found.yaw == pytest.approx(-10, abs=0.01)
-    assert detector.sides == [pytest.approx(SIDE_PX, abs=30)]
-    assert max(detector.sides) <= SIDE_PX
+    assert detector.sides == [3 * FACE_PX, 3 * FACE_PX]
 
 
 def test_the_mirror_of_a_pose_is_what_the_generic_face_says() -> None:

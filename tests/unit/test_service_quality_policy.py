@@ -32,7 +32,7 @@ BEYOND: list[tuple[dict[str, float], str, list[str]]] = [
     ({"pitch": -37}, "extreme_pose", ["pitch", "-37", "36", "camera"]),
     ({"roll": 38}, "extreme_pose", ["roll", "38", "37", "camera"]),
     ({"covered": 0.51}, "face_covered", ["0.51", "0.50", "nothing in front"]),
-    ({"det_score": 0.899}, "low_detection_score", ["0.899", "0.900", "whole face"]),
+    ({"det_score": 0.899, "yaw": 0}, "low_detection_score", ["0.899", "0.900", "whole face"]),
 ]
 
 
@@ -51,10 +51,21 @@ def test_each_measure_beyond_its_limit_is_a_reason_in_words(
         assert word in found.detail
 
 
+def test_a_face_that_the_detector_is_unsure_of_may_look_half_as_far_aside() -> None:
+    policy = QualityPolicies(SETTINGS).named("standard")
+    for yaw, expected in ((17.4, False), (17.6, True), (-17.6, True)):
+        sure = replace(GOOD, yaw=yaw, det_score=0.9)
+        assert policy.shortcomings(sure) == ()
+        found = policy.shortcomings(replace(sure, det_score=0.89))
+        reasons = [shortcoming.reason for shortcoming in found]
+        assert reasons == [*["extreme_pose"] * expected, "low_detection_score"]
+        assert not expected or "at most 18 either way" in found[0].detail
+
+
 def test_every_reason_of_a_face_is_named_once() -> None:
     worst: dict[str, float] = {}
     for change, _, _ in BEYOND:
-        worst |= change
+        worst = {**change, **worst}
     found = QualityPolicies(SETTINGS).named("standard").shortcomings(replace(GOOD, **worst))
     reasons = [shortcoming.reason for shortcoming in found]
     assert reasons == list(dict.fromkeys(reason for _, reason, _ in BEYOND))

@@ -14,7 +14,7 @@ from contract.detection.base import DetectedFace
 from service.quality import unseen
 from service.quality.looks import ENLARGED_SIDE_PX, SIDE_PX, looks
 from service.quality.policy import OFF, QualityPolicies, QualityPolicy
-from service.quality.unseen import why_unseen
+from service.quality.unseen import why_unseen, why_unsure
 from service.settings import Settings
 from tests.conftest import BlockDetector
 
@@ -96,6 +96,25 @@ def test_the_look_whose_face_has_the_highest_score_is_believed() -> None:
     found = why_unseen(photo_of(112), Turning(), STANDARD)
     assert [shortcoming.reason for shortcoming in found] == ["extreme_pose"]
     assert "180" in found[0].detail
+
+
+@pytest.mark.parametrize(("score", "expected"), [(0.996, ["extreme_pose"]), (0.99, [])])
+def test_an_unsure_face_lies_on_its_side_where_a_turned_photo_shows_one_for_certain(
+    score: float, expected: list[str]
+) -> None:
+    photo = photo_of(112, size=(162, 400))
+    detector = Picky(lambda pixels, _: pixels.shape[0] > pixels.shape[1], score)
+    found = why_unsure(photo, detector, STANDARD)
+    assert [shortcoming.reason for shortcoming in found] == expected
+    assert all("90 degrees" in shortcoming.detail for shortcoming in found)
+
+
+def test_an_unsure_face_of_an_upright_photo_is_explained_by_nothing_else() -> None:
+    assert why_unsure(photo_of(112), Picky(lambda *_: False), STANDARD) == ()
+    never = replace(STANDARD, look_again_ms=0)
+    detector = Picky(lambda *_: True, score=0.999)
+    assert why_unsure(photo_of(112), detector, never) == ()
+    assert detector.looked == 0
 
 
 def test_no_face_in_any_look_is_no_face() -> None:

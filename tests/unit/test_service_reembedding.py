@@ -14,9 +14,9 @@ from benchmarks.pictures import truncated_jpeg
 from contract.bundle import load_bundle
 from contract.images import ImageLimits, decode_image
 from contract.manifest import InputSpec
-from index.comparison import compare, job_under_way
+from index.comparison import compare
 from index.gallery import Gallery
-from index.reembedding import Reembedding
+from index.reembedding import Reembedding, job_under_way
 from service import cli
 from service.crops import OtherCropError, decode_crop, encode_crop, kind_of
 from service.embedder import TorchScriptEmbedder

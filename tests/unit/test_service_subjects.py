@@ -96,8 +96,8 @@ def test_readyz_tells_what_is_served(five: Api) -> None:
         "detector": "blocks",
         "device": "cpu",
         "precision": five.runtime.default.bundle.embedder.precision,
-        "subjects": 5,
-        "templates": 5,
+        "subject_count": 5,
+        "template_count": 5,
     }
 
 

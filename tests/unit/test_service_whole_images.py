@@ -80,10 +80,10 @@ def test_what_is_no_image_is_still_refused(known: Api) -> None:
 def test_no_detector_is_loaded(
     make_api: ApiMaker, make_bundle: BundleMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise AssertionError("It was loaded.")
 
-    monkeypatch.setattr(service.served_bundles, "MtcnnDetector", refuse)
+    monkeypatch.setattr(service.served_bundles, "make_detector", refuse)
     api = make_api(bundle_path=make_bundle(fit="pad"))
     assert api.get("/readyz").json()["detector"] == "whole_image"
 

@@ -468,7 +468,7 @@ SPACES = [
 @pytest.mark.parametrize("settings", [*ROWS, *BASELINES, *SPACES], ids=" ".join)
 def test_settings_alone_train_it(pack: Pack, tmp_path: Path, settings: tuple[str, ...]) -> None:
     heard = Heard()
-    config = with_settings(CONFIG, ["epochs=5", "optimizer.learning_rate=3e-3", *settings])
+    config = with_settings(CONFIG, ["epochs=10", "optimizer.learning_rate=3e-3", *settings])
     Trainer(config, pack, tmp_path, resume=False, log=heard).fit()
     losses = [values["total"] for _, values in heard.batches]
     assert np.mean(losses[-7:]) < np.mean(losses[:7])

@@ -167,7 +167,7 @@ def central_face(image: Pixels, faces: list[DetectedFace]) -> DetectedFace:
 
 
 def mtcnn() -> FaceDetector:
-    """The detector that serving uses, too; torch is imported only where faces are looked for."""
+    """What the shipped figures were measured with; torch is imported only where it is needed."""
     from contract.detection.mtcnn import MtcnnDetector
 
     return MtcnnDetector()

@@ -3,6 +3,7 @@
 import argparse
 
 from service.commands.gallery import (
+    backup,
     calibrate,
     collections,
     compact,
@@ -34,6 +35,7 @@ COMMANDS = (
     reembed,
     calibrate,
     verify,
+    backup,
     compact,
     migrate,
     collections,
@@ -45,9 +47,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Declare the command with its own commands."""
     parser = commands.add_parser(
         "gallery",
-        help="look after a gallery: list, delete, export, import, re-embed, verify and more",
-        description="A gallery in a file is worked on while the service is stopped, one in "
-        "PostgreSQL while it runs.",
+        help="look after a gallery: list, delete, export, import, back up, re-embed and more",
+        description="A gallery in a file is worked on while the service is stopped (backup: also "
+        "while it runs), one in PostgreSQL while it runs.",
     )
     own = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -22,6 +22,11 @@ from service.commands.gallery.common import (
     say,
     settings_of,
 )
+from service.commands.reembedding_words import (
+    comparison_in_words,
+    outcomes_in_words,
+    state_in_words,
+)
 
 
 def add(commands: Any) -> None:
@@ -121,7 +126,7 @@ def _embed(args: argparse.Namespace, gallery: Gallery) -> int:
                     json.dumps(dataclasses.asdict(item), ensure_ascii=False) + "\n"
                     for item in items
                 )
-    say(", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) or "nothing new")
+    say(outcomes_in_words(outcomes))
     _tell(gallery, job)
     return 0
 
@@ -132,20 +137,23 @@ def _tell(gallery: Gallery, job: Reembedding) -> None:
 
     state = job.progress()
     say(
-        f"{state.searched} templates are searched, {state.staged} are embedded anew, "
-        f"{state.missing} of those searched are not; subjects without a new one: "
-        f"{len(state.subjects_without)}"
+        state_in_words(
+            searched=state.searched,
+            staged=state.staged,
+            missing=state.missing,
+            subjects_without=len(state.subjects_without),
+        )
     )
     compared = compare(gallery, job)
-    old, new = compared.searched, compared.staged
-    if old.rank1 is None or new.rank1 is None:
-        say("no subject has two templates on both sides, so there is nothing to compare")
-    else:
-        say(
-            f"nearest other template is of the same subject: {old.rank1:.1%} now (of {old.probes} "
-            f"templates), {new.rank1:.1%} with the new ones (of {new.probes}), {old.subjects} "
-            "subjects"
+    say(
+        comparison_in_words(
+            searched_rank1=compared.searched.rank1,
+            searched_probes=compared.searched.probes,
+            staged_rank1=compared.staged.rank1,
+            staged_probes=compared.staged.probes,
+            subjects=compared.searched.subjects,
         )
+    )
 
 
 def _switch(args: argparse.Namespace, gallery: Gallery) -> int:
@@ -187,7 +195,7 @@ def _abandon(args: argparse.Namespace, gallery: Gallery) -> int:
 
 
 def _under_way(gallery: Gallery) -> Reembedding:
-    from index.comparison import job_under_way
+    from index.reembedding import job_under_way
 
     job = job_under_way(gallery)
     if job is None:
