@@ -10,7 +10,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
-	proof-quality proof-recall proof-simpsons proof-input proof-schema proof-compreface proof-import proof-serve \
+	proof-quality proof-recall proof-simpsons proof-input proof-schema proof-scopes proof-compreface proof-import proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	proof-replicas proof-container \
 	bench-search bench-rabitq bench-enrol bench-portable \
@@ -239,6 +239,9 @@ proof-input: $(STAMP) ## bar: bad input is answered clearly, fast and in little 
 
 proof-schema: $(STAMP) ## bar: schemathesis over every operation finds nothing, 200 examples each
 	$(BIN)/python -m benchmarks.schema_check
+
+proof-scopes: $(STAMP) ## bar: 10,000 calls across collections and scopes, wrong keys: nothing leaks
+	$(BIN)/python -m benchmarks.scopes --calls 10000
 
 # In an environment of its own: the requests-toolbelt that it pins needs urllib3 1.
 COMPREFACE_SDK := $(VENV)/compreface

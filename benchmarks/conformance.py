@@ -73,17 +73,23 @@ class Report:
 
 
 def config(
-    *, examples: int, seed: int, words: Mapping[str, list[str]] | None = None
+    *,
+    examples: int,
+    seed: int,
+    words: Mapping[str, list[str]] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> SchemathesisConfig:
     """All phases of schemathesis, valid and invalid data, on and on after a failure.
 
     words: values that are often taken for parameters and fields of those names, beside WORDS.
+    headers: of every request, such as a key.
     """
     known = {**WORDS, **(words or {})}
     return SchemathesisConfig.from_dict(
         {
             "seed": seed,
             "continue-on-failure": True,
+            "headers": dict(headers or {}),
             "request-timeout": 60,
             "generation": {
                 "mode": "all",
@@ -178,17 +184,18 @@ def problem_json(_: schemathesis.CheckContext, response: schemathesis.Response, 
 class Target:
     """The service to ask: at base_url, or `app` in this process. document: its description.
 
-    words: see config().
+    words, headers: see config().
     """
 
     document: dict[str, Any]
     base_url: str | None = None
     app: Any = None
     words: Mapping[str, list[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def schema(self, *, examples: int, seed: int) -> BaseSchema:
         """What schemathesis works on."""
-        settings = config(examples=examples, seed=seed, words=self.words)
+        settings = config(examples=examples, seed=seed, words=self.words, headers=self.headers)
         if self.base_url is not None:
             settings.projects.default.update(base_url=self.base_url)
         document = with_file_format(self.document)

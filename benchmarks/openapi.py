@@ -19,7 +19,8 @@ SNAPSHOT = Path(__file__).parent.parent / "docs" / "openapi.json"
 
 def schema() -> dict[str, Any]:
     """The OpenAPI document. It depends on no bundle and no gallery, so none is loaded."""
-    runtime = cast(Runtime, SimpleNamespace(settings=Settings(), metrics=Metrics()))
+    parts = SimpleNamespace(settings=Settings(), metrics=Metrics(), keyring=None)
+    runtime = cast(Runtime, parts)
     return create_app(runtime).openapi()
 
 

@@ -12,6 +12,7 @@ request_id. The figure is the last line; the exit status is not 0 after any fail
 import argparse
 import io
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -54,6 +55,10 @@ TEMPLATES: Final = 40
 ANEW: Final = "anew"
 MOVED: Final = ("m1", "m2")
 TIMEOUT_S: Final = 60.0
+# Without a key schemathesis would find that none is asked for.
+ADMIN_KEY: Final = secrets.token_hex(32)
+# Both ways, or schemathesis makes up the other one and takes it for what was let in.
+KEY: Final = {"Authorization": f"Bearer {ADMIN_KEY}", "x-api-key": ADMIN_KEY}
 # On a line of its own: requests may say the word, too.
 TRACEBACK: Final = "\nTraceback (most recent call last):\n"
 
@@ -91,11 +96,11 @@ def ask(url: str, report: Report, *, examples: int, seed: int) -> None:
     """All requests to the service at `url`."""
     photos = good_photos()
     photos_as_files([*photos, zipped(photos)], bad_photos())
-    with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
+    with httpx.Client(base_url=url, timeout=TIMEOUT_S, headers=KEY) as client:
         document: dict[str, Any] = client.get("/openapi.json").raise_for_status().json()
         client.post("/v1/collections", json={"id": "things", "bundle": "whole"}).raise_for_status()
         words = words_of(client, photos)
-        target = Target(document=document, base_url=url, words=words)
+        target = Target(document=document, base_url=url, words=words, headers=KEY)
         run(target, report, examples=examples, seed=seed)
         print(f"{sum(report.examples.values())} examples, {report.steps} steps", file=sys.stderr)
 
@@ -225,6 +230,7 @@ def main(arguments: list[str] | None = None) -> int:
             "ONEGLANCE_FURTHER_BUNDLE_PATHS": f"{whole},{anew}",
             # The photos are small; whoever sends another policy gets it.
             "ONEGLANCE_QUALITY": "off",
+            "ONEGLANCE_ADMIN_KEY": ADMIN_KEY,
             # Why a photo shows no face is looked for until then: long enough to be reached.
             "ONEGLANCE_QUALITY_LOOK_AGAIN_MS": "20",
         }

@@ -14,7 +14,7 @@ SCHEMA_VERSION: Final = 4
 PGVECTOR_AT_LEAST: Final = (0, 8)
 _TABLES_1: Final = ("contracts", "collections", "subjects", "templates", "crops", "audit")
 _TABLES_2: Final = (*_TABLES_1, "calibrations")
-TABLES: Final = (*_TABLES_2, "feedback")
+TABLES: Final = (*_TABLES_2, "feedback", "api_keys")
 _TABLES_OF: Final = {1: _TABLES_1, 2: _TABLES_2, 3: _TABLES_2, 4: TABLES}
 # Two replicas that start at once must not both make or change the tables: "OneGlanc" as a number.
 _SETUP_LOCK: Final = 0x4F6E65476C616E63
@@ -122,8 +122,20 @@ CREATE INDEX feedback_of_collection ON feedback (collection_number, number);
 CREATE INDEX feedback_of_subject ON feedback (subject_number);
 CREATE INDEX feedback_of_other ON feedback (other_number);
 """
+_API_KEYS: Final = """
+CREATE TABLE api_keys (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text COLLATE "C" NOT NULL UNIQUE,
+    name text COLLATE "C" NOT NULL,
+    sha256 text COLLATE "C" NOT NULL CHECK (length(sha256) = 64),
+    scopes text COLLATE "C" NOT NULL,
+    collections text COLLATE "C",
+    created_at text COLLATE "C" NOT NULL,
+    expires_at text COLLATE "C"
+);
+"""
 # To each version from the one before; 0 is a database without tables.
-_STEPS: Final = {1: _CREATE_1, 2: _CALIBRATIONS, 3: _NAMES, 4: _FEEDBACK}
+_STEPS: Final = {1: _CREATE_1, 2: _CALIBRATIONS, 3: _NAMES, 4: _FEEDBACK + _API_KEYS}
 
 
 def is_current(connection: PostgresConnection) -> bool:

@@ -123,7 +123,20 @@ CREATE INDEX feedback_of_collection ON feedback (collection_number, number);
 CREATE INDEX feedback_of_subject ON feedback (subject_number);
 CREATE INDEX feedback_of_other ON feedback (other_number);
 """
-_CREATE: Final = _CREATE_2 + _CALIBRATIONS + _NAMES + _FEEDBACK
+# Who may ask the service: of a key only what tells it, never the key itself.
+_API_KEYS: Final = """
+CREATE TABLE api_keys (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+    scopes TEXT NOT NULL,
+    collections TEXT,
+    created_at TEXT NOT NULL,
+    expires_at TEXT
+) STRICT;
+"""
+_CREATE: Final = _CREATE_2 + _CALIBRATIONS + _NAMES + _FEEDBACK + _API_KEYS
 _TABLES_3: Final = {
     *("contracts", "collections", "subjects", "templates", "crops", "audit", "calibrations"),
 }
@@ -133,7 +146,7 @@ _TABLES_OF: Final = {
     2: {"contracts", "collections", "subjects", "templates", "crops", "audit"},
     3: _TABLES_3,
     4: _TABLES_3,
-    5: {*_TABLES_3, "feedback"},
+    5: {*_TABLES_3, "feedback", "api_keys"},
 }
 
 # From the version that is the key to the next one. Numbers and ids stay what they were.
@@ -173,7 +186,7 @@ DROP TABLE gallery_1;
 """,
     2: _CALIBRATIONS,
     3: _NAMES,
-    4: _FEEDBACK,
+    4: _FEEDBACK + _API_KEYS,
 }
 
 

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from service import problems
+from service.access.gate import Gate, allow
+from service.access.rate_limit import RateLimit
 from service.body_limit import BodyLimit
 from service.compreface import routes as compreface
 from service.description import DescribedApp
@@ -25,6 +27,7 @@ from service.routes import (
     identify_batch,
     imports,
     jobs,
+    keys,
     metrics,
     reembed,
     subjects,
@@ -50,6 +53,7 @@ ROUTES = (
     imports,
     exports,
     jobs,
+    keys,
     health,
     metrics,
     compreface,
@@ -77,6 +81,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         redirect_slashes=False,
         # An operation is called as its function here, and so is its method in a made client.
         generate_unique_id_function=lambda route: route.name,
+        dependencies=[Depends(allow)],
     )
     app.state.runtime = runtime
     for module in ROUTES:
@@ -88,6 +93,11 @@ def create_app(runtime: Runtime) -> FastAPI:
         BodyLimit,
         max_body_bytes=settings.max_body_bytes,
         limits={imports.router.prefix: settings.max_import_bytes},
+    )
+    app.add_middleware(
+        Gate,
+        keyring=runtime.keyring,
+        rate_limit=RateLimit(settings.max_requests_per_minute_per_key),
     )
     app.add_middleware(RequestMetrics, metrics=runtime.metrics)
     app.add_middleware(RequestId)

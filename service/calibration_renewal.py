@@ -61,7 +61,12 @@ class CalibrationRenewal:
             subjects = self._gallery.subject_count
             if present is None or not self._is_due(present, subjects):
                 return None
-            job = self._jobs.submit(KIND, self._renewal(present, subjects), alone=True)
+            job = self._jobs.submit(
+                KIND,
+                self._renewal(present, subjects),
+                collection_id=self._gallery.collection_id,
+                alone=True,
+            )
         except OneGlanceError as error:
             log.info("a renewal of the calibration waits: %s", error)
         # Whatever it is, the next look must come.

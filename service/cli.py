@@ -18,6 +18,7 @@ from service.commands import (
     identify,
     import_photos,
     jobs,
+    keys,
     subjects,
     verify,
 )
@@ -34,6 +35,7 @@ COMMANDS = (
     collections,
     bundles,
     jobs,
+    keys,
     doctor,
     gallery,
 )

@@ -1,7 +1,7 @@
 """Export files that wait to be fetched: kept for some hours, then removed."""
 
 import re
-import uuid
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 from contract.errors import ExportNotFoundError, GalleryUnavailableError
 from index.gallery import Gallery
 from index.portable.exporting import export_collection
+from service.access.owned_id import owned_id
 from service.kept_files import KeptFiles
 
 _ID: Final = re.compile("[0-9a-f]{32}")
@@ -71,6 +72,6 @@ class Exports:
         return self._folder / f"{export_id}{_SUFFIX}"
 
 
-def new_export_id() -> str:
-    """32 hex digits that nobody can guess."""
-    return uuid.uuid4().hex
+def new_export_id(collection_id: str) -> str:
+    """32 hex digits that nobody can guess, an owned_id of the collection."""
+    return owned_id(secrets.token_hex(16), collection_id)

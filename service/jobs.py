@@ -28,6 +28,8 @@ class Job:
     id: str
     kind: str
     created_at: str
+    collection_id: str | None = None
+    """Whose it is: only keys that are for it see the job; for None, those for all collections."""
     status: JobStatus = "queued"
     progress: float = 0.0
     """Share of the work that is done, 0 to 1."""
@@ -78,12 +80,14 @@ class Jobs:
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._thread.start()
 
-    def submit(self, kind: str, work: Work, *, alone: bool = False) -> Job:
+    def submit(
+        self, kind: str, work: Work, *, collection_id: str | None = None, alone: bool = False
+    ) -> Job:
         """Queue `work`. Raises OverloadedError when all places are taken, or after close().
 
-        alone: also where another one of its kind has not ended.
+        collection_id: what it works on. alone: also where another one of its kind has not ended.
         """
-        job = Job(id=uuid.uuid4().hex, kind=kind, created_at=now())
+        job = Job(id=uuid.uuid4().hex, kind=kind, created_at=now(), collection_id=collection_id)
         with self._changed:
             if self._closing.is_set():
                 raise OverloadedError("The service is closing: it takes no more work.")

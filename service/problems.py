@@ -72,6 +72,15 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.NoCropsError: Kind(422, "no_crops", "No pictures are stored"),
     OtherCropError: Kind(422, "other_crops", "Pictures for another kind of model"),
     e.ContractMismatchError: Kind(409, "bundle_mismatch", "Embeddings of another bundle"),
+    e.KeyNotFoundError: Kind(404, "key_not_found", "No such key"),
+    e.KeyExistsError: Kind(409, "key_exists", "The key is there already"),
+    e.TooManyKeysError: Kind(409, "too_many_keys", "No more keys are kept"),
+    e.LastAdminKeyError: Kind(409, "last_admin_key", "Nobody could manage keys"),
+    e.KeyMissingError: Kind(401, "key_missing", "An API key is needed"),
+    e.UnknownKeyError: Kind(401, "key_unknown", "Not a key, or not any more"),
+    e.ScopeMissingError: Kind(403, "scope_missing", "The key is not for this"),
+    e.CollectionForbiddenError: Kind(403, "collection_forbidden", "Another key's collection"),
+    e.RateLimitedError: Kind(429, "rate_limited", "Asked too often"),
     e.GalleryTooLargeError: Kind(422, "gallery_too_large", "Too large for a health report"),
     e.GalleryFullError: Kind(507, "storage_full", "No room left on the storage"),
     e.GalleryUnavailableError: Kind(503, "gallery_unavailable", "The gallery is not available"),
@@ -109,9 +118,19 @@ def known_problem(scope: Scope, error: Exception) -> JSONResponse:
     if isinstance(error, BodyTooLargeError):
         # The rest of the body will not be read, so the connection has no further use.
         answer.headers["connection"] = "close"
+    answer.headers.update(headers_of(error))
     if isinstance(error, UnsupportedMediaTypeError):
         answer.headers["accept"] = ", ".join(error.taken)
     return answer
+
+
+def headers_of(error: Exception) -> dict[str, str]:
+    """What an answer says of the key that it refuses."""
+    if isinstance(error, e.KeyMissingError | e.UnknownKeyError):
+        return {"www-authenticate": "Bearer"}
+    if isinstance(error, e.RateLimitedError):
+        return {"retry-after": str(error.retry_after_s)}
+    return {}
 
 
 def problem_of(error: Exception, *, instance: str, request_id: str) -> Problem:
@@ -188,6 +207,8 @@ def _items(error: Exception) -> list[dict[str, Any]]:
         ]
     if isinstance(error, e.ImageError) and error.field is not None:
         return [{"field": error.field, "reasons": [error.reason]}]
+    if isinstance(error, e.ScopeMissingError):
+        return [{"scope": scope} for scope in error.needed]
     if isinstance(error, e.PossibleDuplicateError):
         return [{"subject_id": who, "similarity": value} for who, value in error.duplicates]
     if isinstance(error, e.MissingTemplatesError):

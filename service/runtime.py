@@ -8,6 +8,8 @@ import torch
 
 from contract.detection.base import FaceDetector
 from index.galleries import Galleries
+from service.access.keyring import Keyring
+from service.access.opening import open_keyring
 from service.collections import Collections, ServedCollection
 from service.embedder import Embedder
 from service.exports import Exports
@@ -42,6 +44,7 @@ class Runtime:
     metrics: Metrics
     comparisons: Comparisons
     reports: Reports
+    keyring: Keyring
 
     @property
     def default(self) -> ServedCollection:
@@ -66,6 +69,7 @@ class Runtime:
         self.jobs.close()
         self.exports.close()
         self.reports.close()
+        self.keyring.close()
         self.workers.close()
         self.galleries.close()
 
@@ -93,6 +97,11 @@ def build_runtime(
     galleries = Galleries.open(
         settings.gallery, tier=settings.search_tier, scoring=settings.subject_score
     )
+    try:
+        keyring = open_keyring(galleries, settings)
+    except BaseException:
+        galleries.close()
+        raise
     jobs = Jobs(queue=settings.max_queued_jobs, history=settings.max_remembered_jobs)
     try:
         collections = Collections(
@@ -100,6 +109,7 @@ def build_runtime(
         )
     except BaseException:
         jobs.close()
+        keyring.close()
         galleries.close()
         raise
     runtime = Runtime(
@@ -117,6 +127,7 @@ def build_runtime(
         exports=Exports(settings.exports_folder, keep_s=settings.export_keep_hours * 3600),
         reports=Reports(settings.imports_folder, keep_s=settings.import_report_keep_hours * 3600),
         metrics=Metrics(),
+        keyring=keyring,
     )
     runtime.metrics.registry.register(StateMetrics(runtime))
     return runtime

@@ -306,8 +306,8 @@ class Ready(Model):
     detector: str
     device: str
     precision: str
-    subject_count: int
-    template_count: int
+    subject_count: int | None = Field(description="null to who has no key for the collection")
+    template_count: int | None = Field(description="null to who has no key for the collection")
 
 
 class Problem(BaseModel):

@@ -165,6 +165,30 @@ class Settings(BaseSettings):
     calibration_renewal_check_s: int = Field(
         300, ge=1, le=86_400, description="seconds between looks whether a calibration is outgrown"
     )
+    admin_key: str = Field(
+        "",
+        repr=False,
+        description="an API key that may do everything, stored nowhere: for the first start of a "
+        "container; everybody here can read a command line, so give it by the environment",
+    )
+    admin_key_file: Path | None = Field(None, description="file of that key instead")
+    allow_no_keys: bool = Field(
+        False,
+        description="true starts without any API key on an address that others reach, for where "
+        "something in front of the service asks who is there",
+    )
+    key_refresh_s: int = Field(
+        2,
+        ge=1,
+        le=60,
+        description="seconds between looks for keys that another replica made or deleted",
+    )
+    max_requests_per_minute_per_key: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="further ones are answered 429; 0 for no limit; counted in each process",
+    )
     compreface_collections: CompreFaceKeys = Field(
         "",
         description="collections of CompreFace's API keys, as in key=staff, key=guests; any other "

@@ -15,6 +15,7 @@ from service.client import (
     export_calls,
     feedback_calls,
     import_calls,
+    key_calls,
     photo_calls,
     reembed_calls,
     service_calls,
@@ -107,6 +108,10 @@ class AsyncClient:
 
     export = _sends(export_calls.export)
     get_export_file = _sends(export_calls.get_export_file)
+
+    create_key = _sends(key_calls.create_key)
+    list_keys = _sends(key_calls.list_keys)
+    delete_key = _sends(key_calls.delete_key)
 
     list_bundles = _sends(service_calls.list_bundles)
     get_job = _sends(service_calls.get_job)

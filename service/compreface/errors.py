@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from contract import errors as e
-from service.problems import RETRY_AFTER_S, BodyTooLargeError, kind_of
+from service.problems import RETRY_AFTER_S, BodyTooLargeError, headers_of, kind_of
 from service.request_error import RequestError
 
 UNDEFINED: Final = 0
@@ -28,6 +28,7 @@ SUBJECT_NOT_FOUND: Final = 42
 SUBJECT_EXISTS: Final = 43
 IMAGE_NOT_FOUND: Final = 44
 
+MISSING_KEY_MESSAGE: Final = "Missing header: x-api-key"
 NO_FACE_MESSAGE: Final = "No face is found in the given image"
 SEVERAL_FACES_MESSAGE: Final = "Found more than one face in the given image"
 
@@ -38,6 +39,10 @@ _TABLE: Final[dict[type[Exception], tuple[int, int]]] = {
     e.SubjectNotFoundError: (404, SUBJECT_NOT_FOUND),
     e.TemplateNotFoundError: (404, IMAGE_NOT_FOUND),
     e.CollectionNotFoundError: (404, UNKNOWN_COLLECTION),
+    # There a key is of one service: any other one names nothing.
+    e.UnknownKeyError: (401, UNKNOWN_COLLECTION),
+    e.ScopeMissingError: (403, UNKNOWN_COLLECTION),
+    e.CollectionForbiddenError: (403, UNKNOWN_COLLECTION),
     e.SubjectConflictError: (400, SUBJECT_EXISTS),
     RequestError: (400, INVALID),
 }
@@ -83,7 +88,7 @@ class CompreFaceRoute(APIRoute):
 def answer_to(error: Exception) -> JSONResponse:
     """The answer to an error that is known."""
     status, code, message = _told(error)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    headers = {"retry-after": str(RETRY_AFTER_S)} if status == 503 else headers_of(error)
     if isinstance(error, BodyTooLargeError):
         # The rest of the body will not be read, so the connection has no further use.
         headers["connection"] = "close"
@@ -94,6 +99,8 @@ def _told(error: Exception) -> tuple[int, int, str]:
     """Status, code and message."""
     if isinstance(error, CompreFaceError):
         return 400, error.code, str(error)
+    if isinstance(error, e.KeyMissingError):
+        return 400, MISSING_HEADER, MISSING_KEY_MESSAGE
     if isinstance(error, e.NoUsableFaceError):
         return _unusable(error)
     if isinstance(error, RequestValidationError):

@@ -9,22 +9,33 @@ from fastapi import Depends, Query, Request, UploadFile
 from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile as StarletteUpload
 
+from service.access.caller import present_caller
+from service.access.gate import KEY_HEADER
 from service.collections import ServedCollection
-from service.compreface.errors import INVALID, MISSING_HEADER, MISSING_PART, CompreFaceError
+from service.compreface.errors import (
+    INVALID,
+    MISSING_HEADER,
+    MISSING_KEY_MESSAGE,
+    MISSING_PART,
+    CompreFaceError,
+)
 from service.compreface.keys import collections_by_key
 from service.compreface.sure_faces import sure_of
 from service.recognizer import Recognizer
 from service.routes.common import RuntimeDep, collection_of
 
-KEY_HEADER: Final = "x-api-key"
 JSON: Final = "application/json"
 
 
 async def _served(request: Request, runtime: RuntimeDep) -> ServedCollection:
-    """The collection that the request's key names; the service's own for any other key."""
+    """The collection that the request's key is for, if it is one; else that which the settings
+    name for it; else the service's own."""
     key = request.headers.get(KEY_HEADER)
     if not key:
-        raise CompreFaceError(MISSING_HEADER, f"Missing header: {KEY_HEADER}")
+        raise CompreFaceError(MISSING_HEADER, MISSING_KEY_MESSAGE)
+    own = present_caller().collections or ()
+    if len(own) == 1:
+        return await collection_of(runtime, next(iter(own)))
     named = collections_by_key(runtime.settings.compreface_collections)
     return await collection_of(runtime, named.get(key))
 

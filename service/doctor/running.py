@@ -28,9 +28,11 @@ def check_service(args: argparse.Namespace) -> tuple[bool, Finding]:
     except httpx.TransportError as error:
         words = str(error) or type(error).__name__
         return False, Finding("fail", SERVICE, f"{where} gives no answer: {words}; see its log.")
+    enrolled = "give a key to hear how many are enrolled"
+    if ready.subject_count is not None:
+        enrolled = f"{ready.subject_count} subjects, {ready.template_count} templates"
     return True, Finding(
         "ok",
         SERVICE,
-        f"{where} is ready: {ready.bundle.id} on {ready.device} in {ready.precision}, "
-        f"{ready.subject_count} subjects, {ready.template_count} templates",
+        f"{where} is ready: {ready.bundle.id} on {ready.device} in {ready.precision}, {enrolled}",
     )

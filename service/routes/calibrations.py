@@ -68,7 +68,10 @@ async def calibrate(
         )
     photos = [(await read_upload(upload)).data for upload in form.strangers]
     job = runtime.jobs.submit(
-        KIND, partial(_work, runtime, served, photos, form.feedback), alone=True
+        KIND,
+        partial(_work, runtime, served, photos, form.feedback),
+        collection_id=served.id,
+        alone=True,
     )
     return accepted(job, request, response)
 

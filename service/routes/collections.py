@@ -4,6 +4,7 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
+from service.access.caller import present_caller
 from service.collection_answer import CollectionList, CollectionOut, NewCollection
 from service.collections import ListedCollection
 from service.request_error import RequestError
@@ -15,9 +16,13 @@ router = APIRouter(prefix="/v1/collections", tags=["collections"])
 
 @router.get("", response_model=CollectionList, responses=problems(503))
 async def list_collections(runtime: RuntimeDep) -> CollectionList:
-    """Every collection of the gallery, those of bundles that are not served now included."""
+    """Every collection of the gallery that the key is for, those of bundles that are not served
+    now included."""
     found = await runtime.workers.run(runtime.collections.all)
-    return CollectionList(collections=[_shown(runtime, listed) for listed in found])
+    caller = present_caller()
+    return CollectionList(
+        collections=[_shown(runtime, listed) for listed in found if caller.sees(listed.stored.id)]
+    )
 
 
 @router.post(
@@ -28,6 +33,7 @@ async def list_collections(runtime: RuntimeDep) -> CollectionList:
 )
 async def create_collection(wanted: NewCollection, runtime: RuntimeDep) -> CollectionOut:
     """Make an empty collection of one of the served bundles; it stays bound to it."""
+    present_caller().check_collection(wanted.id)
     bundle = runtime.bundles.default
     if wanted.bundle is not None:
         bundle = runtime.bundles.named(wanted.bundle)

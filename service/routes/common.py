@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, ParamSpec, TypeVar
 from fastapi import Depends, Query, Request, UploadFile
 
 from contract.errors import SwitchedMeanwhileError
+from service.access.caller import present_caller
 from service.collections import ServedCollection
 from service.enrolment import Upload
 from service.runtime import Runtime
@@ -51,8 +52,10 @@ def bundle_ref(served: ServedBundle) -> BundleRef:
 async def collection_of(runtime: Runtime, collection_id: str | None) -> ServedCollection:
     """The collection that a request is about, looked up in a worker thread.
 
-    Raises what Collections.of raises.
+    Raises CollectionForbiddenError, or what Collections.of raises.
     """
+    named = runtime.collections.default_id if collection_id is None else collection_id
+    present_caller().check_collection(named)
     if collection_id is None and not runtime.collections.shared:
         # Nobody else can have switched it, so there is nothing to look up.
         return runtime.default

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Form, Header, Request, Response, UploadF
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from service.access.caller import present_caller
 from service.base64_image import Base64Image
 from service.enroll_warnings import warnings_of
 from service.enrolment import (
@@ -239,11 +240,13 @@ async def _enroll(
         new = enrolled.enrollment.created and not wanted.dry_run
         return Answer(status=201 if new else 200, body=body.model_dump_json().encode())
 
+    owner = present_caller().key_id
+
     def once() -> Answer:
         if idempotency_key is None or wanted.dry_run:
             return work()
         content = _content(wanted, metadata, uploads)
-        return runtime.idempotency.once(idempotency_key, content, work)
+        return runtime.idempotency.once(idempotency_key, content, work, owner=owner)
 
     # All of it in the worker thread, so that the answer is kept for a client that has gone away.
     answer = await runtime.workers.run(once)

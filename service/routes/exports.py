@@ -8,6 +8,8 @@ from typing import BinaryIO, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from contract.errors import ExportNotFoundError
+from service.access.caller import present_caller
 from service.export_answer import ExportAnswer, NewExport
 from service.exports import new_export_id
 from service.jobs import JobResult, Progress
@@ -38,14 +40,14 @@ async def export_collection(
     otherwise).
     """
     served = await collection_of(runtime, wanted.collection)
-    export_id = new_export_id()
+    export_id = new_export_id(served.id)
 
     def work(progress: Progress) -> JobResult:
         return runtime.exports.write(
             served.gallery, export_id, crops=wanted.crops, progress=progress
         )
 
-    job = runtime.jobs.submit(KIND, work)
+    job = runtime.jobs.submit(KIND, work, collection_id=served.id)
     return ExportAnswer(export_id=export_id, job=accepted(job, request, response).job)
 
 
@@ -59,6 +61,8 @@ async def export_collection(
 )
 async def get_export_file(export_id: str, runtime: RuntimeDep) -> StreamingResponse:
     """The gallery file of an export: 404 until its job has succeeded, and when its time is over."""
+    if not present_caller().owns(export_id):
+        raise ExportNotFoundError(export_id)
     file = await runtime.workers.run(partial(runtime.exports.open, export_id))
     return StreamingResponse(
         _blocks(file),

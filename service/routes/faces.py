@@ -77,8 +77,8 @@ async def embed_faces(
 ) -> EmbedAnswer:
     """The faces of a photo with their embeddings, largest first. Nothing is kept.
 
-    An embedding is biometric data of a person: no other operation gives one out, and once there
-    are keys this one wants a scope of its own. `contract` says how to compare embeddings.
+    An embedding is biometric data of a person: no other operation gives one out, and this one wants
+    a scope of its own. `contract` says how to compare embeddings.
     """
     served = await collection_of(runtime, form.collection)
     seen = await _seen(form, runtime, served, embedded=True)

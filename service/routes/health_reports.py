@@ -28,7 +28,9 @@ async def report_health(
     templates that are like nobody, each with its similarities. Nothing is changed.
     """
     served = await collection_of(runtime, collection_id)
-    job = runtime.jobs.submit(KIND, partial(_work, runtime, served.gallery), alone=True)
+    job = runtime.jobs.submit(
+        KIND, partial(_work, runtime, served.gallery), collection_id=served.id, alone=True
+    )
     return accepted(job, request, response)
 
 

@@ -9,7 +9,9 @@ from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.errors import GalleryUnavailableError
+from contract.errors import GalleryUnavailableError, ImportNotFoundError
+from service.access.caller import present_caller
+from service.access.owned_id import owned_id
 from service.collections import ServedCollection
 from service.enrolment import Terms
 from service.import_answer import ImportAnswer
@@ -80,7 +82,8 @@ async def import_archive(
     served = await collection_of(runtime, form.collection)
     archive, wish = await runtime.workers.run(partial(_prepare, runtime, served, form))
     try:
-        job = runtime.jobs.submit(KIND, partial(_work, runtime, served, archive, wish))
+        work = partial(_work, runtime, served, archive, wish)
+        job = runtime.jobs.submit(KIND, work, collection_id=served.id)
     except BaseException:
         archive.close()
         raise
@@ -102,6 +105,8 @@ async def get_import_report(import_id: str, runtime: RuntimeDep) -> StreamingRes
     `warnings` are those of an enrolment. Reports outlive the service's process, and are removed
     some days after the import last ran (7 unless the service is set otherwise).
     """
+    if not present_caller().owns(import_id):
+        raise ImportNotFoundError(import_id)
     lines = await runtime.workers.run(partial(runtime.reports.lines, import_id))
     return StreamingResponse(lines, media_type=LINES)
 
@@ -129,7 +134,7 @@ def _prepare(
         **form.model_dump(include={"store_image", "face_policy", "duplicate_check"}),
     }
     return archive, ImportWish(
-        id=import_id(sha256, made_at, options),
+        id=owned_id(import_id(sha256, made_at, options), served.id),
         made_at=made_at,
         terms=Terms(
             face_policy=form.face_policy,

@@ -2,6 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
+from contract.errors import JobNotFoundError
+from service.access.caller import present_caller
 from service.jobs import Job
 from service.problems import problem_of
 from service.request_id import request_id_of
@@ -14,7 +16,10 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 @router.get("/{job_id}", response_model=JobOut, responses=problems(404, 422))
 async def get_job(job_id: str, runtime: RuntimeDep, request: Request) -> JobOut:
     """How far a job is, and what came of it. A restart of the service forgets its jobs."""
-    return job_out(runtime.jobs.job(job_id), request_id=request_id_of(request.scope))
+    job = runtime.jobs.job(job_id)
+    if not present_caller().sees(job.collection_id):
+        raise JobNotFoundError(job_id)
+    return job_out(job, request_id=request_id_of(request.scope))
 
 
 def accepted(job: Job, request: Request, response: Response) -> JobAnswer:

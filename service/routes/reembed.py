@@ -57,7 +57,8 @@ async def reembed(
     served = await collection_of(runtime, collection_id)
     await runtime.workers.run(partial(begin, served.gallery, bundle))
     work = partial(_work, runtime, served.id, bundle)
-    return accepted(runtime.jobs.submit(KIND, work, alone=True), request, response)
+    job = runtime.jobs.submit(KIND, work, collection_id=served.id, alone=True)
+    return accepted(job, request, response)
 
 
 @router.get("", response_model=ReembeddingOut, responses=problems(404, 409, 422, 503))

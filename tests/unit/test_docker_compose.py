@@ -106,7 +106,7 @@ def test_no_password_is_written_down() -> None:
     for name, service in composed("compose.yaml")["services"].items():
         for key, value in service.get("environment", {}).items():
             if re.search("PASSWORD|SECRET|TOKEN|KEY", key) and value != "true":
-                assert value == "${PGPASSWORD:-}", (name, key)
+                assert value in ("${PGPASSWORD:-}", "${ONEGLANCE_ADMIN_KEY:-}"), (name, key)
     grafana = composed("compose.yaml")["services"]["grafana"]["environment"]
     # Without an account there is no first password, which would be `admin`.
     assert grafana["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
@@ -218,5 +218,5 @@ def test_pods_are_found_probed_and_restricted() -> None:
               ("startup", "readiness", "liveness")}  # fmt: skip
     assert probes == {"startup": "/readyz", "readiness": "/readyz", "liveness": "/healthz"}
     for variable in container["env"]:
-        if variable["name"] in ("ONEGLANCE_GALLERY", "PGPASSWORD"):
+        if variable["name"] in ("ONEGLANCE_GALLERY", "ONEGLANCE_ADMIN_KEY", "PGPASSWORD"):
             assert "secretKeyRef" in variable["valueFrom"]

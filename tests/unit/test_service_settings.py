@@ -84,6 +84,11 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "max_strangers_per_calibration": "6",
         "max_feedback_per_collection": "27",
         "calibration_renewal_check_s": "7",
+        "admin_key": "k",
+        "admin_key_file": "/k",
+        "allow_no_keys": "True",
+        "key_refresh_s": "29",
+        "max_requests_per_minute_per_key": "30",
         "compreface_collections": "k=staff",
         "compreface_store_image": "crop",
     }
@@ -130,6 +135,8 @@ def test_every_setting_is_an_option_that_goes_before_the_environment(
         ("max_image_bytes", 0),
         ("worker_threads", 0),
         ("max_queued_requests", -1),
+        ("key_refresh_s", 0),
+        ("max_requests_per_minute_per_key", -1),
     ],
 )
 def test_a_setting_out_of_range_is_refused(name: str, value: Any) -> None:
