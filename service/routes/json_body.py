@@ -34,7 +34,7 @@ def json_too(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"content": {JSON: {"schema": schema}}}}
 
 
-def check_form(request: Request) -> None:
+async def check_form(request: Request) -> None:
     """A dependency of the form's route. Raises UnsupportedMediaTypeError: the body is none.
 
     A request that does not say what it is hears what it lacks.
