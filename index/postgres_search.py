@@ -78,10 +78,12 @@ def _prepare(connection: PostgresConnection, name: str, ef_search: int) -> bool:
         "SELECT set_config('hnsw.ef_search', ?, true),"
         # Rows that are removed but not yet vacuumed take places in view: then look on.
         " set_config('hnsw.iterative_scan', 'strict_order', true),"
+        # The index alone needs no sorting. A planner with old statistics would read all rows.
+        " set_config('enable_sort', 'off', true),"
         " coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(?)), false)",
         (str(ef_search), name),
     )
-    return bool(rows[0][2])
+    return bool(rows[0][-1])
 
 
 def _query(connection: PostgresConnection, sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
