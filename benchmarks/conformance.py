@@ -107,6 +107,13 @@ def config(
                 "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "503"]},
                 NOT_CHECKED: {"enabled": False},
             },
+            # Answered by 202: it is there when its job has succeeded, and not before.
+            "operations": [
+                {
+                    "include-name": "GET /v1/exports/{export_id}/file",
+                    "checks": {"ensure_resource_availability": {"enabled": False}},
+                }
+            ],
         }
     )
 
