@@ -3,7 +3,6 @@
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,11 @@ KEEP_S = 3600.0
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[KeptFiles]:
+def kept(tmp_path: Path) -> KeptFiles:
+    """Its own thread has ended, so that it sweeps when a test says so and not beside it."""
     files = KeptFiles(tmp_path, "*.report", keep_s=KEEP_S)
-    yield files
     files.close()
+    return files
 
 
 def old(path: Path, *, s: float = KEEP_S + 1) -> Path:
