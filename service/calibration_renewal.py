@@ -4,7 +4,6 @@ Photos of strangers are not kept, so a renewal rests on the gallery alone.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +11,7 @@ from contract.errors import OneGlanceError
 from index.gallery import Gallery
 from service.calibration import keep, measure, stored_calibration
 from service.calibration_record import CollectionCalibration
+from service.every import Every
 from service.jobs import JobResult, Jobs, Progress
 
 log = logging.getLogger(__name__)
@@ -36,23 +36,20 @@ class CalibrationRenewal:
         every_s: float,
     ) -> None:
         """bundle, quality_policy: see measure()."""
-        self._gallery, self._jobs, self._every_s = gallery, jobs, every_s
+        self._gallery, self._jobs = gallery, jobs
         self._bundle, self._quality_policy = bundle, quality_policy
         # Subjects at the last try that came to nothing, and what was stored then.
         self._tried_at, self._tried_for = 0, ""
-        self._closing = threading.Event()
-        # A daemon: a process that ends without close() must not wait for it.
-        self._thread = threading.Thread(target=self._run, name="calibration-renewal", daemon=True)
-        self._thread.start()
+        self._looking = Every(
+            self.look,
+            every_s=every_s,
+            name="calibration-renewal",
+            failed="a renewal of the calibration could not be looked for",
+        )
 
     def close(self) -> None:
         """Finish the look under way and end; a second call does nothing."""
-        self._closing.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._closing.wait(self._every_s):
-            self.look()
+        self._looking.close()
 
     def look(self) -> str | None:
         """Submit a renewal if it is due; the job's id."""
@@ -69,9 +66,6 @@ class CalibrationRenewal:
             )
         except OneGlanceError as error:
             log.info("a renewal of the calibration waits: %s", error)
-        # Whatever it is, the next look must come.
-        except Exception:
-            log.exception("a renewal of the calibration could not be looked for")
         else:
             log.info("the calibration is renewed for %d subjects: job %s", subjects, job.id)
             return job.id

@@ -3,10 +3,11 @@
 import fcntl
 import logging
 import os
-import threading
 import time
 from pathlib import Path
 from typing import Final
+
+from service.every import Every
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +24,13 @@ class KeptFiles:
 
     def __init__(self, folder: Path, pattern: str, *, keep_s: float) -> None:
         self._folder, self._pattern, self._keep_s = folder, pattern, keep_s
-        self._closing = threading.Event()
-        # A daemon: a process that ends without close() must not wait for it.
-        self._thread = threading.Thread(target=self._run, name=f"old {folder.name}", daemon=True)
-        self._thread.start()
+        self._sweeping = Every(
+            self.sweep,
+            every_s=_SWEEP_S,
+            name=f"old {folder.name}",
+            failed="the sweep for old files failed and is tried again",
+            at_once=True,
+        )
 
     def sweep(self) -> None:
         """Remove the files whose time is over."""
@@ -41,8 +45,7 @@ class KeptFiles:
 
     def close(self) -> None:
         """End the thread; files stay for their time."""
-        self._closing.set()
-        self._thread.join()
+        self._sweeping.close()
 
     def _remove_if_old(self, path: Path) -> None:
         if not self._is_old(path.stat()):
@@ -59,13 +62,3 @@ class KeptFiles:
 
     def _is_old(self, status: os.stat_result) -> bool:
         return status.st_mtime <= time.time() - self._keep_s
-
-    def _run(self) -> None:
-        while True:
-            try:
-                self.sweep()
-            # Whatever it is, the next sweep must come: the files say something about people.
-            except Exception:
-                log.exception("the sweep for old files failed and is tried again")
-            if self._closing.wait(_SWEEP_S):
-                return

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from contract.errors import GalleryError, KeyMissingError, LastAdminKeyError, UnknownKeyError
+from contract.errors import KeyMissingError, LastAdminKeyError, UnknownKeyError
 from index.api_keys import add_key, remove_key, stored_keys
 from index.checks import check_subject_id, check_text
 from index.clock import check_time, now
@@ -19,6 +19,7 @@ from service.access.caller import ANYBODY, Caller
 from service.access.key_text import check_brought_key, id_of, new_key, sha256_of
 from service.access.key_wish import COLLECTIONS_MAX, NAME_MAX_CHARS, KeyWish
 from service.access.scopes import in_order
+from service.every import Every
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +64,14 @@ class Keyring:
         # Guards against an older look that comes after a newer one.
         self._changing = threading.Lock()
         self._refresh()
-        self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._refreshing: Every | None = None
         if refresh_s is not None:
-            self._every_s = refresh_s
-            # A daemon: a process that ends without close() must not wait for it.
-            self._thread = threading.Thread(target=self._run, name="keyring", daemon=True)
-            self._thread.start()
+            self._refreshing = Every(
+                self._refresh,
+                every_s=refresh_s,
+                name="keyring",
+                failed="the keys could not be looked up and stay as they are",
+            )
 
     @property
     def has_keys(self) -> bool:
@@ -123,9 +125,8 @@ class Keyring:
 
     def close(self) -> None:
         """End the looks for what others have changed."""
-        self._closing.set()
-        if self._thread is not None:
-            self._thread.join()
+        if self._refreshing is not None:
+            self._refreshing.close()
 
     def _check_managed(self, keys: Sequence[StoredKey]) -> None:
         if not self._settings_key and not any(map(_manages, keys)):
@@ -143,16 +144,6 @@ class Keyring:
     def _show(self, keys: Sequence[StoredKey]) -> None:
         # The settings' own last: what is in the database cannot take its place.
         self._known = {key.id: _known(key) for key in keys} | self._settings_key
-
-    def _run(self) -> None:
-        while not self._closing.wait(self._every_s):
-            try:
-                self._refresh()
-            except GalleryError as error:
-                log.error("the keys could not be looked up and stay as they are: %s", error)
-            # Whatever it is, the next look must come: a deleted key would stay good.
-            except Exception:
-                log.exception("the keys could not be looked up and stay as they are")
 
 
 def _checked(wish: KeyWish, key: str) -> StoredKey:
