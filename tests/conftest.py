@@ -31,6 +31,9 @@ from contract.embedding_contract import EmbeddingContract
 Pixels = npt.NDArray[np.uint8]
 
 BLACK_MAX = 40
+# So much is added to the next bundle's embeddings and taken away again that they lose digits: other
+# numbers than the tiny one's, and still alike for who is alike.
+DRIFT = 2e5
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,29 @@ def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> I
         api.detector.gate.set()
         api.close()
         api.runtime.close()
+
+
+@pytest.fixture(scope="module")
+def next_bundle(make_bundle: BundleMaker) -> Path:
+    """A bundle of the same input as the tiny one: another contract of the same size."""
+    return make_bundle(drift=DRIFT, name="next")
+
+
+@pytest.fixture
+def two_bundles(make_api: ApiMaker, next_bundle: Path) -> Api:
+    """The service with the tiny bundle and the next one."""
+    return make_api(further_bundle_paths=str(next_bundle))
+
+
+@pytest.fixture(params=["file", "postgres"])
+def two_bundles_anywhere(
+    request: pytest.FixtureRequest, make_api: ApiMaker, next_bundle: Path, tmp_path: Path
+) -> Api:
+    """The same, on a file and on PostgreSQL."""
+    where = str(tmp_path / "g.sqlite3")
+    if request.param == "postgres":
+        where = request.getfixturevalue("postgres_dsn")
+    return make_api(further_bundle_paths=str(next_bundle), gallery=where)
 
 
 @pytest.fixture

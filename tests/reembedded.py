@@ -16,9 +16,6 @@ PATH = "/v1/collections/default/reembed"
 WAIT_S = 30.0
 ANN, BOB, CY = face_photo(1), face_photo(2), face_photo(3)
 OLD, NEXT = "tiny@1.2.3", "next@1.2.3"
-# So much is added to the next bundle's embeddings and taken away again that they lose digits: other
-# numbers than the old ones, and still alike for who is alike.
-DRIFT = 2e5
 
 
 def embedded(bundle: Path, crop_HW3: Pixels) -> npt.NDArray[np.float64]:

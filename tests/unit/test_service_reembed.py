@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from contract.bundle import load_bundle
-from tests.conftest import Api, ApiMaker, BundleMaker, Face, check_problem, face_photo
+from tests.conftest import DRIFT, Api, ApiMaker, BundleMaker, Face, check_problem, face_photo
 from tests.reembedded import (
     ANN,
     BOB,
     CY,
-    DRIFT,
     NEXT,
     OLD,
     PATH,
@@ -29,31 +28,10 @@ from tests.reembedded import (
 )
 
 
-@pytest.fixture(scope="module")
-def next_bundle(make_bundle: BundleMaker) -> Path:
-    """Another bundle of the same input, and so another contract of the same size."""
-    return make_bundle(drift=DRIFT, name="next")
-
-
-@pytest.fixture
-def both(make_api: ApiMaker, next_bundle: Path) -> Api:
-    """The service with both bundles."""
-    return make_api(further_bundle_paths=str(next_bundle))
-
-
-@pytest.fixture(params=["file", "postgres"])
-def anywhere(
-    request: pytest.FixtureRequest, make_api: ApiMaker, next_bundle: Path, tmp_path: Path
-) -> Api:
-    """The service with both bundles, on a file and on PostgreSQL."""
-    where = str(tmp_path / "g.sqlite3")
-    if request.param == "postgres":
-        where = request.getfixturevalue("postgres_dsn")
-    return make_api(further_bundle_paths=str(next_bundle), gallery=where)
-
-
-def test_there_and_back_again(anywhere: Api, tiny_bundle: Path, next_bundle: Path) -> None:
-    api = anywhere
+def test_there_and_back_again(
+    two_bundles_anywhere: Api, tiny_bundle: Path, next_bundle: Path
+) -> None:
+    api = two_bundles_anywhere
     assert state(api)["state"] == "none"
     ids = [enrol(api, ANN, "ann"), enrol(api, face_photo(Face(1, noise=10)), "ann")]
     ids += [enrol(api, BOB, "bob"), enrol(api, face_photo(Face(2, noise=10)), "bob")]
@@ -122,25 +100,25 @@ def test_there_and_back_again(anywhere: Api, tiny_bundle: Path, next_bundle: Pat
     api.runtime.default.gallery.verify()
 
 
-def test_what_is_stored_is_what_the_model_gives(both: Api, next_bundle: Path) -> None:
-    template_id = enrol(both, ANN, "ann")
-    reembed(both)
-    step(both, "switch")
-    ((packed,),) = both.runtime.default.gallery.read(
+def test_what_is_stored_is_what_the_model_gives(two_bundles: Api, next_bundle: Path) -> None:
+    template_id = enrol(two_bundles, ANN, "ann")
+    reembed(two_bundles)
+    step(two_bundles, "switch")
+    ((packed,),) = two_bundles.runtime.default.gallery.read(
         lambda scope: scope.c.execute(
             "SELECT embedding FROM templates WHERE id = ? AND contract_number = ?",
             (template_id, scope.searched.contract),
         )
     )
-    model = embedded(next_bundle, crop_of(both, template_id)).astype(np.float32)
+    model = embedded(next_bundle, crop_of(two_bundles, template_id)).astype(np.float32)
     assert packed == model.astype("<f4").tobytes()
 
 
-def test_templates_without_a_picture_stop_the_switch_unless_allowed(both: Api) -> None:
-    enrol(both, ANN, "ann")
-    enrol(both, face_photo(Face(1, noise=10)), "ann", crop=False)
-    enrol(both, CY, "cy", crop=False)
-    result = reembed(both)
+def test_templates_without_a_picture_stop_the_switch_unless_allowed(two_bundles: Api) -> None:
+    enrol(two_bundles, ANN, "ann")
+    enrol(two_bundles, face_photo(Face(1, noise=10)), "ann", crop=False)
+    enrol(two_bundles, CY, "cy", crop=False)
+    result = reembed(two_bundles)
     assert result["outcomes"] == {"embedded": 1, "no_crop": 2}
     shown = result["reembedding"]
     assert (shown["state"], shown["staged_count"], shown["missing_count"]) == ("under_way", 1, 2)
@@ -150,25 +128,25 @@ def test_templates_without_a_picture_stop_the_switch_unless_allowed(both: Api) -
         "staged": {"rank1": None, "probe_count": 0},
         "subject_count": 0,
     }
-    for answer in (both.post(f"{PATH}/switch"), both.post(f"{PATH}/switch", json={})):
+    for answer in (two_bundles.post(f"{PATH}/switch"), two_bundles.post(f"{PATH}/switch", json={})):
         problem = check_problem(answer, 409, "templates_missing")
         assert "'cy'" in problem["detail"]
         assert "allow_missing" in problem["detail"]
         assert problem["errors"] == [{"missing_count": 2, "missing_subject_count": 1}]
-    assert found(both, CY)[:2] == (OLD, "cy")
-    step(both, "switch", allow_missing=True)
-    assert found(both, CY)[1] is None
-    assert found(both, ANN)[1] == "ann"
+    assert found(two_bundles, CY)[:2] == (OLD, "cy")
+    step(two_bundles, "switch", allow_missing=True)
+    assert found(two_bundles, CY)[1] is None
+    assert found(two_bundles, ANN)[1] == "ann"
     # Everybody who is searched now was searched before: there is nothing to miss on the way back.
-    step(both, "rollback")
-    assert found(both, CY)[1] == "cy"
+    step(two_bundles, "rollback")
+    assert found(two_bundles, CY)[1] == "cy"
 
 
-def test_a_template_that_alone_is_missing_stops_the_switch_too(both: Api) -> None:
-    enrol(both, ANN, "ann")
-    enrol(both, face_photo(Face(1, noise=10)), "ann", crop=False)
-    reembed(both)
-    problem = check_problem(both.post(f"{PATH}/switch"), 409, "templates_missing")
+def test_a_template_that_alone_is_missing_stops_the_switch_too(two_bundles: Api) -> None:
+    enrol(two_bundles, ANN, "ann")
+    enrol(two_bundles, face_photo(Face(1, noise=10)), "ann", crop=False)
+    reembed(two_bundles)
+    problem = check_problem(two_bundles.post(f"{PATH}/switch"), 409, "templates_missing")
     assert problem["detail"].startswith("1 templates are missing")
     assert problem["errors"] == [{"missing_count": 1, "missing_subject_count": 0}]
 
@@ -220,60 +198,60 @@ def test_refusals_say_what_to_do(make_api: ApiMaker, make_bundle: BundleMaker) -
         check_problem(answer, 404, "collection_not_found")
 
 
-def test_an_empty_collection_can_change_its_bundle(both: Api) -> None:
-    assert reembed(both)["outcomes"] == {}
-    step(both, "switch")
-    enrol(both, ANN, "ann")
-    assert found(both, ANN)[:2] == (NEXT, "ann")
+def test_an_empty_collection_can_change_its_bundle(two_bundles: Api) -> None:
+    assert reembed(two_bundles)["outcomes"] == {}
+    step(two_bundles, "switch")
+    enrol(two_bundles, ANN, "ann")
+    assert found(two_bundles, ANN)[:2] == (NEXT, "ann")
 
 
-def test_what_was_embedded_anew_can_be_abandoned(both: Api) -> None:
-    assert both.delete(PATH).status_code == 204
-    enrol(both, ANN, "ann")
-    reembed(both)
-    assert both.delete(PATH).status_code == 204
-    assert both.delete(PATH).status_code == 204
-    shown = state(both)
+def test_what_was_embedded_anew_can_be_abandoned(two_bundles: Api) -> None:
+    assert two_bundles.delete(PATH).status_code == 204
+    enrol(two_bundles, ANN, "ann")
+    reembed(two_bundles)
+    assert two_bundles.delete(PATH).status_code == 204
+    assert two_bundles.delete(PATH).status_code == 204
+    shown = state(two_bundles)
     assert (shown["state"], shown["staged_count"], shown["comparison"]) == ("none", 0, None)
-    check_problem(both.post(f"{PATH}/switch"), 409, "reembedding_conflict")
-    assert found(both, ANN)[:2] == (OLD, "ann")
+    check_problem(two_bundles.post(f"{PATH}/switch"), 409, "reembedding_conflict")
+    assert found(two_bundles, ANN)[:2] == (OLD, "ann")
 
 
-def test_who_cannot_be_taken_back_stops_the_way_back_and_is_counted(both: Api) -> None:
-    enrol(both, ANN, "ann")
-    reembed(both)
-    step(both, "switch")
-    enrol(both, CY, "cy", crop=False)
-    problem = check_problem(both.post(f"{PATH}/rollback"), 409, "templates_missing")
+def test_who_cannot_be_taken_back_stops_the_way_back_and_is_counted(two_bundles: Api) -> None:
+    enrol(two_bundles, ANN, "ann")
+    reembed(two_bundles)
+    step(two_bundles, "switch")
+    enrol(two_bundles, CY, "cy", crop=False)
+    problem = check_problem(two_bundles.post(f"{PATH}/rollback"), 409, "templates_missing")
     assert "'cy'" in problem["detail"]
-    assert found(both, CY)[:2] == (NEXT, "cy")
-    back = step(both, "rollback", allow_missing=True)
+    assert found(two_bundles, CY)[:2] == (NEXT, "cy")
+    back = step(two_bundles, "rollback", allow_missing=True)
     assert (back["staged_count"], back["missing_count"], back["unsearched_count"]) == (2, 0, 1)
-    assert found(both, CY)[1] is None
-    step(both, "switch")
-    assert found(both, CY)[:2] == (NEXT, "cy")
+    assert found(two_bundles, CY)[1] is None
+    step(two_bundles, "switch")
+    assert found(two_bundles, CY)[:2] == (NEXT, "cy")
 
 
-def test_dropping_the_former_embeddings_closes_the_way_back(both: Api) -> None:
-    assert both.delete(f"{PATH}/former").status_code == 204
-    enrol(both, ANN, "ann")
-    reembed(both)
-    step(both, "switch")
-    assert state(both)["former"]["template_count"] == 1
-    assert both.delete(f"{PATH}/former").status_code == 204
-    assert state(both)["former"] is None
-    problem = check_problem(both.post(f"{PATH}/rollback"), 409, "reembedding_conflict")
+def test_dropping_the_former_embeddings_closes_the_way_back(two_bundles: Api) -> None:
+    assert two_bundles.delete(f"{PATH}/former").status_code == 204
+    enrol(two_bundles, ANN, "ann")
+    reembed(two_bundles)
+    step(two_bundles, "switch")
+    assert state(two_bundles)["former"]["template_count"] == 1
+    assert two_bundles.delete(f"{PATH}/former").status_code == 204
+    assert state(two_bundles)["former"] is None
+    problem = check_problem(two_bundles.post(f"{PATH}/rollback"), 409, "reembedding_conflict")
     assert "no former embeddings" in problem["detail"]
-    assert found(both, ANN)[:2] == (NEXT, "ann")
+    assert found(two_bundles, ANN)[:2] == (NEXT, "ann")
 
 
 def test_a_restart_serves_what_was_switched_to(
-    make_api: ApiMaker, both: Api, next_bundle: Path
+    make_api: ApiMaker, two_bundles: Api, next_bundle: Path
 ) -> None:
-    enrol(both, ANN, "ann")
-    reembed(both)
-    step(both, "switch")
-    both.runtime.close()
+    enrol(two_bundles, ANN, "ann")
+    reembed(two_bundles)
+    step(two_bundles, "switch")
+    two_bundles.runtime.close()
     again = make_api(further_bundle_paths=str(next_bundle))
     assert found(again, ANN)[:2] == (NEXT, "ann")
     assert step(again, "rollback")["bundle"]["id"] == OLD
@@ -281,12 +259,12 @@ def test_a_restart_serves_what_was_switched_to(
 
 
 def test_where_the_former_bundle_is_not_served_there_is_no_way_back(
-    make_api: ApiMaker, both: Api, next_bundle: Path
+    make_api: ApiMaker, two_bundles: Api, next_bundle: Path
 ) -> None:
-    enrol(both, ANN, "ann")
-    reembed(both)
-    step(both, "switch")
-    both.runtime.close()
+    enrol(two_bundles, ANN, "ann")
+    reembed(two_bundles)
+    step(two_bundles, "switch")
+    two_bundles.runtime.close()
     alone = make_api(bundle_path=next_bundle)
     shown = state(alone)
     assert shown["former"]["bundle"] is None
@@ -295,50 +273,51 @@ def test_where_the_former_bundle_is_not_served_there_is_no_way_back(
     assert found(alone, ANN)[:2] == (NEXT, "ann")
 
 
-def test_thresholds_and_the_calibration_follow(both: Api) -> None:
+def test_thresholds_and_the_calibration_follow(two_bundles: Api) -> None:
     for seed in range(32):
-        enrol(both, face_photo(seed), f"s{seed}")
+        enrol(two_bundles, face_photo(seed), f"s{seed}")
     path = "/v1/collections/default/calibrations"
-    job = both.post(path).json()["job"]
-    assert ended(both, job["id"])["status"] == "succeeded"
+    job = two_bundles.post(path).json()["job"]
+    assert ended(two_bundles, job["id"])["status"] == "succeeded"
 
     def threshold() -> dict[str, Any]:
-        body: dict[str, Any] = both.identify(ANN, target_fpir=0.1).json()["threshold"]
+        body: dict[str, Any] = two_bundles.identify(ANN, target_fpir=0.1).json()["threshold"]
         return body
 
     own = threshold()
     assert (own["source"], own["evidence"]["calibration"]) == ("calibrated", "collection")
-    reembed(both)
-    step(both, "switch")
-    (made,) = both.get(path).json()["calibrations"]
+    reembed(two_bundles)
+    step(two_bundles, "switch")
+    (made,) = two_bundles.get(path).json()["calibrations"]
     assert (made["in_use"], made["not_in_use_because"]) == (False, "bundle_changed")
     assert threshold()["source"] == "none"
     # It is renewed by itself, and by the new bundle.
-    renewal = both.runtime.default.calibration_renewal.look()
+    renewal = two_bundles.runtime.default.calibration_renewal.look()
     assert renewal is not None
-    assert ended(both, renewal)["status"] == "succeeded"
-    (made,) = both.get(path).json()["calibrations"]
+    assert ended(two_bundles, renewal)["status"] == "succeeded"
+    (made,) = two_bundles.get(path).json()["calibrations"]
     assert (made["in_use"], made["bundle_id"]) == (True, NEXT)
     assert threshold()["source"] == "calibrated"
 
 
-def test_the_background_of_the_bundle_before_ends(both: Api) -> None:
-    enrol(both, ANN, "ann")
-    before = both.runtime.default
-    reembed(both)
-    step(both, "switch")
-    after = both.runtime.default
+def test_the_background_of_the_bundle_before_ends(two_bundles: Api) -> None:
+    enrol(two_bundles, ANN, "ann")
+    before = two_bundles.runtime.default
+    reembed(two_bundles)
+    step(two_bundles, "switch")
+    after = two_bundles.runtime.default
     assert after is not before
-    for name in ("expiry_sweep", "calibration_renewal"):
-        assert not getattr(before, name)._thread.is_alive()
-        assert getattr(after, name)._thread.is_alive()
+    assert not before.expiry_sweep._sweeping._thread.is_alive()
+    assert not before.calibration_renewal._looking._thread.is_alive()
+    assert after.expiry_sweep._sweeping._thread.is_alive()
+    assert after.calibration_renewal._looking._thread.is_alive()
 
 
-def test_compreface_goes_on_with_the_new_bundle(both: Api) -> None:
-    enrol(both, ANN, "ann")
-    reembed(both)
-    step(both, "switch")
-    answer = both.post(
+def test_compreface_goes_on_with_the_new_bundle(two_bundles: Api) -> None:
+    enrol(two_bundles, ANN, "ann")
+    reembed(two_bundles)
+    step(two_bundles, "switch")
+    answer = two_bundles.post(
         "/api/v1/recognition/recognize",
         params={"status": "true"},
         files={"file": ("ann.png", ANN)},
@@ -350,16 +329,16 @@ def test_compreface_goes_on_with_the_new_bundle(both: Api) -> None:
     assert answer.json()["plugins_versions"]["calculator"] == NEXT
 
 
-def test_another_collection_stays_what_it_is(both: Api) -> None:
-    assert both.post("/v1/collections", json={"id": "other"}).status_code == 201
-    both.enroll(ANN, subject_id="ann", collection="other", store_image="crop")
-    enrol(both, BOB, "bob")
+def test_another_collection_stays_what_it_is(two_bundles: Api) -> None:
+    assert two_bundles.post("/v1/collections", json={"id": "other"}).status_code == 201
+    two_bundles.enroll(ANN, subject_id="ann", collection="other", store_image="crop")
+    enrol(two_bundles, BOB, "bob")
     path = "/v1/collections/other/reembed"
-    job = ended(both, start(both, path=path))
+    job = ended(two_bundles, start(two_bundles, path=path))
     assert job["result"]["reembedding"]["collection_id"] == "other"
-    assert both.post(f"{path}/switch").status_code == 200
-    assert state(both, path)["bundle"]["id"] == NEXT
-    assert found(both, BOB)[:2] == (OLD, "bob")
-    assert both.identify(ANN, collection="other").json()["bundle"]["id"] == NEXT
-    assert both.delete("/v1/collections/other").status_code == 204
-    check_problem(both.get(path), 404, "collection_not_found")
+    assert two_bundles.post(f"{path}/switch").status_code == 200
+    assert state(two_bundles, path)["bundle"]["id"] == NEXT
+    assert found(two_bundles, BOB)[:2] == (OLD, "bob")
+    assert two_bundles.identify(ANN, collection="other").json()["bundle"]["id"] == NEXT
+    assert two_bundles.delete("/v1/collections/other").status_code == 204
+    check_problem(two_bundles.get(path), 404, "collection_not_found")

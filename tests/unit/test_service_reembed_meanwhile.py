@@ -12,12 +12,11 @@ from service import reembedding_run
 from service.collections import Collections
 from service.embedder import TorchScriptEmbedder
 from service.recognizer import Timing
-from tests.conftest import Api, ApiMaker, BundleMaker, Face, check_problem, face_photo
+from tests.conftest import Api, ApiMaker, Face, check_problem, face_photo
 from tests.reembedded import (
     ANN,
     BOB,
     CY,
-    DRIFT,
     NEXT,
     OLD,
     PATH,
@@ -30,29 +29,6 @@ from tests.reembedded import (
     state,
     step,
 )
-
-
-@pytest.fixture(scope="module")
-def next_bundle(make_bundle: BundleMaker) -> Path:
-    """Another bundle of the same input, and so another contract of the same size."""
-    return make_bundle(drift=DRIFT, name="next")
-
-
-@pytest.fixture
-def both(make_api: ApiMaker, next_bundle: Path) -> Api:
-    """The service with both bundles."""
-    return make_api(further_bundle_paths=str(next_bundle))
-
-
-@pytest.fixture(params=["file", "postgres"])
-def anywhere(
-    request: pytest.FixtureRequest, make_api: ApiMaker, next_bundle: Path, tmp_path: Path
-) -> Api:
-    """The service with both bundles, on a file and on PostgreSQL."""
-    where = str(tmp_path / "g.sqlite3")
-    if request.param == "postgres":
-        where = request.getfixturevalue("postgres_dsn")
-    return make_api(further_bundle_paths=str(next_bundle), gallery=where)
 
 
 def enrol_here(api: Api, photo: bytes, subject_id: str) -> None:
@@ -85,24 +61,24 @@ class Gate:
 
 
 def test_a_job_that_was_stopped_goes_on_when_it_is_sent_again(
-    make_api: ApiMaker, both: Api, next_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    make_api: ApiMaker, two_bundles: Api, next_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in range(7):
-        enrol(both, face_photo(seed), f"s{seed}")
+        enrol(two_bundles, face_photo(seed), f"s{seed}")
     monkeypatch.setattr("service.reembedding._BATCH", 2)
     with monkeypatch.context() as patch:
         gate = Gate(patch, free=2)
-        job_id = start(both)
+        job_id = start(two_bundles)
         assert gate.held.wait(WAIT_S)
-        closing = threading.Thread(target=both.runtime.jobs.close)
+        closing = threading.Thread(target=two_bundles.runtime.jobs.close)
         closing.start()
-        while not both.runtime.jobs._closing.is_set():
+        while not two_bundles.runtime.jobs._closing.is_set():
             pass
         gate.open.set()
         closing.join(WAIT_S)
-    job = both.get(f"/v1/jobs/{job_id}").json()
+    job = two_bundles.get(f"/v1/jobs/{job_id}").json()
     assert (job["status"], job["error"]["code"]) == ("failed", "job_cancelled")
-    both.runtime.close()
+    two_bundles.runtime.close()
     again = make_api(further_bundle_paths=str(next_bundle))
     shown = state(again)
     # Three batches of two were staged when the thread heard that it should stop.
@@ -113,50 +89,50 @@ def test_a_job_that_was_stopped_goes_on_when_it_is_sent_again(
 
 
 def test_who_is_enrolled_while_the_job_runs_is_not_lost(
-    both: Api, monkeypatch: pytest.MonkeyPatch
+    two_bundles: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enrol(both, ANN, "ann")
+    enrol(two_bundles, ANN, "ann")
     gate = Gate(monkeypatch, free=0)
-    job_id = start(both)
+    job_id = start(two_bundles)
     assert gate.held.wait(WAIT_S)
-    enrol(both, BOB, "bob")
-    assert found(both, BOB)[:2] == (OLD, "bob")
-    refused = both.post(PATH, json={"bundle": "next"})
+    enrol(two_bundles, BOB, "bob")
+    assert found(two_bundles, BOB)[:2] == (OLD, "bob")
+    refused = two_bundles.post(PATH, json={"bundle": "next"})
     assert "under way" in check_problem(refused, 503, "overloaded")["detail"]
     gate.open.set()
-    assert ended(both, job_id)["result"]["outcomes"]["embedded"] == 2
-    step(both, "switch")
-    assert [found(both, photo)[:2] for photo in (ANN, BOB)] == [(NEXT, "ann"), (NEXT, "bob")]
+    assert ended(two_bundles, job_id)["result"]["outcomes"]["embedded"] == 2
+    step(two_bundles, "switch")
+    assert [found(two_bundles, photo)[:2] for photo in (ANN, BOB)] == [(NEXT, "ann"), (NEXT, "bob")]
 
 
-def test_an_abandoned_job_ends_in_words(both: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    enrol(both, ANN, "ann")
+def test_an_abandoned_job_ends_in_words(two_bundles: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    enrol(two_bundles, ANN, "ann")
     gate = Gate(monkeypatch, free=0)
-    job_id = start(both)
+    job_id = start(two_bundles)
     assert gate.held.wait(WAIT_S)
-    assert both.delete(PATH).status_code == 204
+    assert two_bundles.delete(PATH).status_code == 204
     gate.open.set()
-    error = ended(both, job_id)["error"]
+    error = ended(two_bundles, job_id)["error"]
     assert (error["status"], error["code"]) == (409, "reembedding_ended")
-    assert state(both)["state"] == "none"
+    assert state(two_bundles)["state"] == "none"
 
 
-def test_who_comes_in_between_the_job_and_the_switch_is_embedded(both: Api) -> None:
-    enrol(both, ANN, "ann")
-    reembed(both)
-    enrol(both, BOB, "bob")
-    assert state(both)["missing_count"] == 1
-    step(both, "switch")
-    enrol(both, CY, "cy")
-    assert [found(both, photo)[1] for photo in (ANN, BOB, CY)] == ["ann", "bob", "cy"]
+def test_who_comes_in_between_the_job_and_the_switch_is_embedded(two_bundles: Api) -> None:
+    enrol(two_bundles, ANN, "ann")
+    reembed(two_bundles)
+    enrol(two_bundles, BOB, "bob")
+    assert state(two_bundles)["missing_count"] == 1
+    step(two_bundles, "switch")
+    enrol(two_bundles, CY, "cy")
+    assert [found(two_bundles, photo)[1] for photo in (ANN, BOB, CY)] == ["ann", "bob", "cy"]
     # And so on the way back.
-    step(both, "rollback")
-    assert [found(both, p)[:2] for p in (ANN, BOB, CY)] == [
+    step(two_bundles, "rollback")
+    assert [found(two_bundles, p)[:2] for p in (ANN, BOB, CY)] == [
         (OLD, "ann"),
         (OLD, "bob"),
         (OLD, "cy"),
     ]
-    both.runtime.default.gallery.verify()
+    two_bundles.runtime.default.gallery.verify()
 
 
 @pytest.mark.parametrize("score", ["best", "mean"])
@@ -188,19 +164,19 @@ def test_who_comes_in_at_the_moment_of_the_switch_is_embedded(
 
 
 def test_too_many_who_came_in_are_embedded_a_part_at_a_time(
-    both: Api, monkeypatch: pytest.MonkeyPatch
+    two_bundles: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reembedding_run, "LATE_MOST", 2)
     monkeypatch.setattr("index.reembedding._PAGE_TEMPLATES", 2)
-    enrol(both, ANN, "ann")
-    reembed(both)
+    enrol(two_bundles, ANN, "ann")
+    reembed(two_bundles)
     for seed in range(10, 14):
-        enrol(both, face_photo(seed), f"s{seed}")
-    problem = check_problem(both.post(f"{PATH}/switch"), 409, "reembedding_conflict")
+        enrol(two_bundles, face_photo(seed), f"s{seed}")
+    problem = check_problem(two_bundles.post(f"{PATH}/switch"), 409, "reembedding_conflict")
     assert "Send the same again" in problem["detail"]
-    assert found(both, ANN)[0] == OLD
-    step(both, "switch")
-    assert found(both, face_photo(13))[:2] == (NEXT, "s13")
+    assert found(two_bundles, ANN)[0] == OLD
+    step(two_bundles, "switch")
+    assert found(two_bundles, face_photo(13))[:2] == (NEXT, "s13")
 
 
 async def entered(api: Api) -> None:
@@ -254,9 +230,9 @@ def test_a_request_under_way_ends_by_one_bundle_and_an_enrolment_by_the_new(
     api.runtime.default.gallery.verify()
 
 
-def test_nobody_is_lost_among_switches_and_ways_back(anywhere: Api) -> None:
+def test_nobody_is_lost_among_switches_and_ways_back(two_bundles_anywhere: Api) -> None:
     """Enrolments all the time, photos embedded by whichever bundle is the present one."""
-    api = anywhere
+    api = two_bundles_anywhere
     enrol(api, ANN, "ann")
     reembed(api)
     enrolled: list[int] = []

@@ -6,13 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Api, ApiMaker, BundleMaker, check_problem
-from tests.reembedded import ANN, BOB, CY, DRIFT, NEXT, OLD, PATH, WAIT_S
-
-
-@pytest.fixture(scope="module")
-def next_bundle(make_bundle: BundleMaker) -> Path:
-    return make_bundle(drift=DRIFT, name="next")
+from tests.conftest import Api, ApiMaker, check_problem
+from tests.reembedded import ANN, BOB, CY, NEXT, OLD, PATH, WAIT_S
 
 
 @pytest.fixture
