@@ -73,6 +73,15 @@ def check_subject_id(subject_id: str, *, what: str = "subject id") -> str:
     return subject_id
 
 
+def check_place(text: str | None, *, what: str, name: str) -> int | None:
+    """The place in a listing that `name` of the page before says; None for the first page."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise ValueError(f"{what} must be the {name} of the page before.")
+    return int(text)
+
+
 def check_text(text: str | None, *, what: str, max_chars: int) -> str | None:
     """Plain text of 1 to `max_chars` characters without control characters, or None."""
     if text is None:

@@ -6,6 +6,7 @@ It changes no template and no threshold. A calibration may count it (index/told_
 from dataclasses import dataclass
 
 from contract.errors import FeedbackNotFoundError, FeedbackOutdatedError, SubjectNotFoundError
+from index.checks import check_place
 from index.open_collection import OpenCollection
 from index.scoring import ScoringName
 from index.tables import collections, feedback, subjects
@@ -64,14 +65,13 @@ def feedback_page(
 
     Raises ValueError.
     """
-    if before is not None and not (before.isascii() and before.isdigit() and len(before) < 19):
-        raise ValueError("before must be the next_before of the page before.")
+    place = check_place(before, what="before", name="next_before")
     # One more than asked tells whether there is a next page.
     rows = collection.read(
         lambda scope: feedback.list_feedback(
             scope.c,
             collection.number,
-            before=None if before is None else int(before),
+            before=place,
             limit=limit + 1,
         )
     )

@@ -18,6 +18,7 @@ from index.checks import (
     check_crops,
     check_embeddings,
     check_facts,
+    check_place,
     check_subject_id,
     check_template_ids,
     metadata_text,
@@ -150,14 +151,13 @@ class Gallery(OpenCollection):
         """
         if not 1 <= limit <= PAGE_MAX:
             raise ValueError(f"limit must be from 1 to {PAGE_MAX}, not {limit}.")
-        if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):
-            raise ValueError("after must be the next_after of the page before.")
+        place = check_place(after, what="after", name="next_after")
         # One more than asked tells whether there is a next page.
         rows = self.read(
             lambda scope: subjects.list_subjects(
                 scope.c,
                 self.number,
-                after=int(after or 0),
+                after=place or 0,
                 limit=limit + 1,
                 name=name,
                 external_id=external_id,

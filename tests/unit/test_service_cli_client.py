@@ -13,50 +13,22 @@ import numpy as np
 import pytest
 
 import service.client
-from benchmarks.asgi import AsgiTransport
 from service import cli
 from service.client import Client
+from tests.commands import Run, Through, all_through, runner
 from tests.conftest import Api, Face, face_photo
-
-Run = Callable[..., list[str]]
-
-
-class Through(AsgiTransport):
-    """To the application, with every request kept."""
-
-    def __init__(self, api: Api) -> None:
-        super().__init__(api)
-        self.requests: list[httpx.Request] = []
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        return super().handle_request(request)
 
 
 @pytest.fixture
 def through(api: Api, no_settings: pytest.MonkeyPatch) -> Through:
     """What takes the commands' requests to the application."""
-    transport = Through(api)
-    no_settings.setattr(service.client, "Client", partial(Client, transport=transport))
-    return transport
+    return all_through(api, no_settings)
 
 
 @pytest.fixture
 def oneglance(through: Through, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command; the lines of its answer, or with fails=True the one line of its refusal."""
-
-    def run(*words: object, fails: bool = False) -> list[str]:
-        status = cli.main([str(word) for word in words])
-        said = capsys.readouterr()
-        assert status == int(fails), said.err
-        if not fails:
-            assert said.err == ""
-            return said.out.splitlines()
-        (line,) = said.err.splitlines()
-        assert line.startswith("oneglance: ")
-        return [line]
-
-    return run
+    return runner(capsys)
 
 
 @pytest.fixture

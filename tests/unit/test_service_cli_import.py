@@ -5,7 +5,6 @@ import os
 import stat
 import tempfile
 import zipfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,53 +13,25 @@ import httpx
 import pytest
 
 import service.client
-from benchmarks.asgi import AsgiTransport
 from service import cli
 from service.client import Client
 from service.commands.folder_zip import folder_zip
 from service.imports.report import Report
+from tests.commands import Run, Through, all_through, runner
 from tests.conftest import NO_FACE, Api, ApiMaker, Face, face_photo
 from tests.unit.test_service_imports import OUTCOMES, PHOTOS, counts, zipped
-
-Run = Callable[..., list[str]]
-
-
-class Through(AsgiTransport):
-    """To the application, with every request kept; answers what `instead` gives in its place."""
-
-    def __init__(self, api: Api) -> None:
-        super().__init__(api)
-        self.requests: list[httpx.Request] = []
-        self.instead: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        return self.instead(request) or super().handle_request(request)
 
 
 @pytest.fixture
 def through(api: Api, no_settings: pytest.MonkeyPatch) -> Through:
-    transport = Through(api)
-    no_settings.setattr(service.client, "Client", partial(Client, transport=transport))
-    return transport
+    """What takes the commands' requests to the application."""
+    return all_through(api, no_settings)
 
 
 @pytest.fixture
 def oneglance(through: Through, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command; the lines of its answer, or with fails=True the one line of its refusal."""
-
-    def run(*words: object, fails: bool = False) -> list[str]:
-        status = cli.main([str(word) for word in words])
-        said = capsys.readouterr()
-        assert status == int(fails), said.err
-        if not fails:
-            assert said.err == ""
-            return said.out.splitlines()
-        (line,) = said.err.splitlines()
-        assert line.startswith("oneglance: ")
-        return [line]
-
-    return run
+    return runner(capsys)
 
 
 @pytest.fixture
