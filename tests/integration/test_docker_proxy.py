@@ -113,7 +113,8 @@ def test_what_changes_nothing_is_sent_again_whole(
     client: httpx.Client, replicas: list[Replica], path: str
 ) -> None:
     replicas[0].breaks = True
-    assert answers(client, 6, "POST", path, content=PHOTO) == {f"two {len(PHOTO)}": 6}
+    # Among replicas that are as busy the proxy draws, so that one may be passed over for long.
+    assert answers(client, 40, "POST", path, content=PHOTO) == {f"two {len(PHOTO)}": 40}
     assert replicas[0].seen  # It was asked, and broke off.
 
 
