@@ -177,11 +177,15 @@ def is_chance(found: list[Matched]) -> bool:
     hits = sum(one.rank1 for one in found)
     # Each probe hits once in N, so that a draw has one hit on average: a Poisson number.
     expected = float(len(found))
-    above = 1.0 - sum(math.exp(-expected) * expected**k / math.factorial(k) for k in range(hits))
+    fewer, term = 0.0, math.exp(-expected)
+    for k in range(hits):
+        fewer += term
+        term *= expected / (k + 1)
+    above = 1.0 - fewer
     aucs = [one.auc for one in found]
     # Student's t of so many draws.
-    off = abs(statistics.fmean(aucs) - 0.5) / (statistics.stdev(aucs) / math.sqrt(len(aucs)))
-    return above > SIGNIFICANCE and off < T_LIMIT
+    off = abs(statistics.fmean(aucs) - 0.5)
+    return above > SIGNIFICANCE and off < T_LIMIT * statistics.stdev(aucs) / math.sqrt(len(aucs))
 
 
 def show_attacks(people: People, stored_ND: Rows) -> None:
