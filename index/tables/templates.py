@@ -73,10 +73,11 @@ def numbers_of(c: Connection, of: UnderContract, subject_number: int) -> list[in
     return [row[0] for row in c.execute(sql, (subject_number, of.contract))]
 
 
-def is_taken(c: Connection, contract: int, template_id: str) -> bool:
-    """Whether a template of this id is there under that contract, in whichever collection."""
-    where = "WHERE id = ? AND contract_number = ?"
-    return bool(c.execute(f"SELECT 1 FROM templates {where}", (template_id, contract)))
+def is_taken(c: Connection, of: UnderContract, template_id: str) -> bool:
+    """Whether a template of this id is there under that contract, or in another collection."""
+    where = "WHERE id = ? AND (contract_number = ? OR collection_number <> ?)"
+    values = (template_id, of.contract, of.collection)
+    return bool(c.execute(f"SELECT 1 FROM templates {where}", values))
 
 
 def find_template(c: Connection, of: UnderContract, template_id: str) -> StoredTemplate | None:
@@ -211,9 +212,11 @@ def move_templates(c: Connection, *, source: int, target: int) -> None:
         )
 
 
-def remove_template(c: Connection, template_id: str) -> None:
-    """Remove a template under every contract, and its crop."""
-    c.execute("DELETE FROM templates WHERE id = ?", (template_id,))
+def remove_template(c: Connection, of: UnderContract, template_id: str) -> None:
+    """Remove a template of a collection under every contract, and its crop."""
+    c.execute(
+        "DELETE FROM templates WHERE id = ? AND collection_number = ?", (template_id, of.collection)
+    )
     c.execute("DELETE FROM crops WHERE template_id = ?", (template_id,))
 
 

@@ -66,7 +66,7 @@ def foresee(scope: Scope, wish: Wish) -> tuple[StoredSubject | None, Enrollment]
     Nothing is stored. Raises what enrol raises.
     """
     for template_id in wish.template_ids if wish.ids_chosen else ():
-        if templates.is_taken(scope.c, scope.searched.contract, template_id):
+        if templates.is_taken(scope.c, scope.searched, template_id):
             raise TemplateExistsError(template_id)
     known = find_known(scope.c, scope.collection.number, wish.subject, by_id=wish.by_id)
     if known:

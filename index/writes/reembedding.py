@@ -13,6 +13,7 @@ from index.records import Embeddings, StoredTemplate
 from index.tables import collections, subjects, templates
 from index.tables.templates import UnderContract
 from index.writes.effect import Effect
+from index.writes.rekeying import left_by_rekeying
 from index.writes.scope import Scope
 
 
@@ -133,7 +134,7 @@ def roll_back(scope: Scope, of: UnderContract | None = None) -> Effect:
     re-embedding is under way), or ReembeddingEndedError: they are of another contract.
     """
     now = scope.collection
-    if now.former_contract_number is None:
+    if now.former_contract_number is None or left_by_rekeying(scope) is not None:
         raise ReembeddingConflictError(
             f"The collection {now.id!r} has no former embeddings to go back to: "
             "re-embed it with the bundle of your choice."

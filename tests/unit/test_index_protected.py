@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.errors import GallerySecretError
+from contract.errors import GallerySecretError, TemplateExistsError
 from index.calibrating import search_itself
 from index.gallery import Gallery
 from index.one_template import compare_with_template
@@ -170,6 +170,11 @@ def test_two_collections_of_one_gallery_have_nothing_in_common(
     assert abs(float(first @ second)) < 6 / SIZE**0.5
     assert answers(gallery, PEOPLE[:1])[0][0][2] == pytest.approx(1.0, abs=NOISE)
     assert answers(other, PEOPLE[:1])[0][0][2] == pytest.approx(1.0, abs=NOISE)
+    # An id is free once in a database, whatever the secrets.
+    with pytest.raises(TemplateExistsError):
+        other.enroll(PEOPLE[1:2], template_ids=["a"])
+    gallery.remove_template("a")
+    assert other.template_count == 1
 
 
 def test_a_gallery_of_before_goes_on_unprotected(

@@ -134,6 +134,21 @@ def test_a_collection_of_before_is_protected_by_it(open_it: Opener, secret: Path
     assert likeness(before, stored_rows(gallery)) < 6 / SIZE**0.5
 
 
+def test_what_lay_there_unprotected_is_in_no_file_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "g.db"
+    with Gallery.open(path, FACES) as gallery:
+        enrol_all(gallery, PEOPLE)
+    before = path.read_bytes()
+    assert all(row.tobytes() in before for row in PEOPLE)
+    with Gallery.open(path, FACES) as gallery:
+        rekey(gallery)
+        # While it is open: its log, too.
+        files = [file.read_bytes() for file in tmp_path.iterdir()]
+        # Some numbers of a row would do.
+        pieces = {row.tobytes()[16 * i : 16 * i + 16] for row in PEOPLE for i in range(8)}
+        assert not [piece for piece in pieces for content in files if piece in content]
+
+
 def test_an_empty_collection_can_be_re_keyed(open_it: Opener) -> None:
     gallery = open_it()
     rekey(gallery)
@@ -289,6 +304,8 @@ def test_it_and_a_re_embedding_keep_out_of_each_others_way(gallery: Gallery) -> 
     keying.switch(gallery)
     # Left to be removed, and nothing to go back to.
     assert way_back(gallery) is None
+    with pytest.raises(ReembeddingConflictError, match="no former embeddings"):
+        roll_back(gallery)
     list(keying.clean())
     with pytest.raises(ReembeddingConflictError, match="no former embeddings"):
         roll_back(gallery)
