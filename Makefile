@@ -12,7 +12,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
 	proof-quality proof-recall proof-simpsons proof-input proof-schema proof-scopes proof-compreface proof-import proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
-	proof-replicas proof-container \
+	proof-replicas proof-rekey proof-stolen proof-container \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
 	bench-mining bench-feed bench-embed bench-request bench-overhead bench-groups clean
@@ -212,6 +212,12 @@ proof-kill-postgres: $(STAMP) ## bar: kill -9 of PostgreSQL under load, 20 times
 
 proof-replicas: $(STAMP) ## bar: kill -9 of one replica of two, callers that ask twice see no error
 	$(BIN)/python -m benchmarks.replicas
+
+proof-rekey: $(STAMP) ## bar: 100,000 templates get another secret under load, no error
+	$(BIN)/python -m benchmarks.rekey
+
+proof-stolen: $(STAMP) ## bar: a stolen gallery file matches nobody without its secret (after pack-lfw)
+	$(BIN)/python -m benchmarks.stolen
 
 # What the Dockerfile starts from, as far as that can be had without Docker. Needs root, and
 # debootstrap of Debian; BIND names folders that pip needs, such as its configuration.

@@ -16,6 +16,7 @@ from benchmarks.gallery_script import CONTRACTS, CROP, FIRST, Call, Rows, State
 from contract.errors import CollectionNotFoundError, GalleryError
 from index.galleries import Galleries
 from index.gallery import Gallery
+from index.protection.secrets import GallerySecrets
 from index.records import Embeddings, Subject
 from index.sqlite import SqliteDatabase
 from index.tables.collections import DEFAULT_COLLECTION
@@ -44,7 +45,12 @@ class Findings:
 def opened(path: Path, vfs: str | None = None) -> Iterator[Gallery]:
     """The gallery in a file, under whatever contract it has."""
     with ExitStack() as stack:
-        galleries = Galleries(SqliteDatabase(path, vfs=vfs), tier="auto", scoring="best")
+        galleries = Galleries(
+            SqliteDatabase(path, vfs=vfs),
+            tier="auto",
+            scoring="best",
+            secrets=GallerySecrets(path.with_suffix(".secret"), protects_new=False),
+        )
         stack.callback(galleries.close)
         try:
             view = galleries.view(DEFAULT_COLLECTION, None)

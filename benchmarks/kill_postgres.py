@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -34,6 +35,7 @@ from index.galleries import Galleries
 from index.gallery import Gallery
 from index.postgres import PostgresDatabase
 from index.postgres_pool import RawConnection
+from index.protection.secrets import GallerySecrets
 from index.tables.collections import DEFAULT_COLLECTION
 
 LIFE_S: Final = (0.1, 0.8)
@@ -231,7 +233,12 @@ def run(
         replicas = []
         for _ in range(REPLICAS):
             database = kind.open(dsn, hnsw_from_templates=HNSW_FROM)
-            galleries = Galleries(database, tier="auto", scoring="best")
+            galleries = Galleries(
+                database,
+                tier="auto",
+                scoring="best",
+                secrets=GallerySecrets(Path("no.secret"), protects_new=False),
+            )
             stack.callback(galleries.close)
             view = galleries.view(DEFAULT_COLLECTION, CONTRACTS[FIRST])
             replicas.append(Gallery(galleries, *view))

@@ -127,6 +127,7 @@ def _calls() -> list[Call]:
         ("roll_back_bundle", "POST", f"{of_one}/reembed/rollback", {}),
         ("abandon_reembedding", "DELETE", f"{of_one}/reembed", {}),
         ("drop_former_embeddings", "DELETE", f"{of_one}/reembed/former", {}),
+        ("rekey", "POST", f"{of_one}/rekey", {}),
         (
             "create_key",
             "POST",

@@ -127,6 +127,7 @@ def search_itself(
         strangers = check_embeddings(
             empty if strangers_SD is None else strangers_SD, size=contract.size, what="Strangers"
         )
+        strangers = scope.searched.protection.protect(strangers)
         known = templates.subjects_with_templates(scope.c, scope.searched)
         count = templates.count_under(scope.c, scope.searched)
         plan = _Plan(scope, collection.galleries.scoring, contract.d_max, tell)

@@ -15,6 +15,9 @@ from index.checks import check_subject_id
 from index.clock import now
 from index.database import Connection, Database
 from index.memory_searcher import MemorySearcher, remove_snapshot, snapshot_path
+from index.protection.label import Label
+from index.protection.protector import Protector
+from index.protection.secrets import GallerySecrets, secret_path_beside
 from index.scoring import SCORINGS, ScoringName
 from index.searcher import Searcher
 from index.sqlite import SqliteDatabase
@@ -38,9 +41,17 @@ class View:
 class Galleries:
     """The database at a location, for index.gallery.Gallery to work on. Any thread may call."""
 
-    def __init__(self, database: Database, *, tier: Tier, scoring: ScoringName) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        tier: Tier,
+        scoring: ScoringName,
+        secrets: GallerySecrets,
+    ) -> None:
         """Take over an open database."""
         self.database = database
+        self.protector = Protector(secrets)
         self.scoring = SCORINGS[scoring]
         self.queue = WriteQueue(database)
         self._tier = tier
@@ -49,11 +60,19 @@ class Galleries:
 
     @classmethod
     def open(
-        cls, location: Path | str, *, tier: Tier = "auto", scoring: ScoringName = "best"
+        cls,
+        location: Path | str,
+        *,
+        tier: Tier = "auto",
+        scoring: ScoringName = "best",
+        secrets: GallerySecrets | None = None,
     ) -> Self:
         """See index.gallery.Gallery.open."""
+        if secrets is None:
+            secrets = GallerySecrets(default_secret_path(location), protects_new=False)
         if not is_postgres(location):
-            return cls(SqliteDatabase(Path(location)), tier=tier, scoring=scoring)
+            database = SqliteDatabase(Path(location))
+            return cls(database, tier=tier, scoring=scoring, secrets=secrets)
         if scoring != "best":
             raise GalleryError(
                 "A gallery on PostgreSQL scores a subject by its best template: set scoring to "
@@ -66,7 +85,9 @@ class Galleries:
                 f"A gallery on PostgreSQL needs the package {error.name}: "
                 "pip install 'oneglance[postgres]'."
             ) from error
-        return cls(PostgresDatabase.open(str(location)), tier=tier, scoring=scoring)
+        return cls(
+            PostgresDatabase.open(str(location)), tier=tier, scoring=scoring, secrets=secrets
+        )
 
     def close(self) -> None:
         """Finish the write under way and let the database go; a second call does nothing."""
@@ -95,6 +116,15 @@ class Galleries:
         """What the embeddings of a collection that are searched were made by."""
         with self.database.reading() as c:
             return collections.get_contract(c, collection.contract_number)
+
+    def secret_id_of(self, collection: StoredCollection) -> str | None:
+        """Id of the secret that a collection's templates are protected by; None: by none.
+
+        Raises GalleryError: in a way that this release does not know.
+        """
+        with self.database.reading() as c:
+            label = collections.protection_label(c, collection.contract_number)
+        return Label.parsed(label).secret_id if label else None
 
     def remove_collection(self, collection_id: str) -> None:
         """Remove a collection that no Gallery is open on, with all that is in it.
@@ -159,8 +189,37 @@ class Galleries:
         from_snapshot: bool = False,
     ) -> View:
         """A view on a collection under any of its contracts, to be closed by the caller."""
-        of = UnderContract(collection=stored.number, contract=contract_number, size=contract.size)
+        with self.database.reading() as c:
+            of = self.under(c, stored, contract, contract_number)
         return View(contract, of, self._searcher(stored, contract, of, from_snapshot))
+
+    def under(
+        self, c: Connection, stored: StoredCollection, contract: EmbeddingContract, number: int
+    ) -> UnderContract:
+        """A collection's templates under the contract of that number, and how they are protected.
+
+        Raises GallerySecretError.
+        """
+        return UnderContract(
+            collection=stored.number,
+            contract=number,
+            size=contract.size,
+            protection=self.protector.of(
+                collections.protection_label(c, number),
+                size=contract.size,
+                collection_id=stored.id,
+            ),
+        )
+
+    def followed(self, view: View) -> View:
+        """The view that has taken this one's place by a re-keying, or this one.
+
+        The embeddings are the same, under another secret, so whoever holds the one before goes on
+        with the new one; after a switch to another bundle nobody does.
+        """
+        now = self._views.get(view.of.collection, view)
+        rekeyed = now.contract.id == view.contract.id and now.of.contract != view.of.contract
+        return now if rekeyed else view
 
     def check_shown(self, view: View) -> None:
         """Raise SwitchedMeanwhileError where another view has taken this one's place.
@@ -203,10 +262,12 @@ class Galleries:
         return PostgresSearcher(self.database, contract, of)
 
     def _create(self, collection_id: str, contract: EmbeddingContract) -> StoredCollection:
+        label = self.protector.new_label()
+
         def work(c: Connection) -> tuple[None, Shown]:
             # Another replica may have been faster.
             if collections.find_collection(c, collection_id) is None:
-                number = collections.contract_number(c, contract)
+                number = collections.contract_number(c, contract, label)
                 collections.insert_collection(c, collection_id, number, now())
             return None, Shown()
 
@@ -214,6 +275,12 @@ class Galleries:
         stored = self.find(collection_id)
         assert stored is not None
         return stored
+
+
+def default_secret_path(location: Path | str) -> Path:
+    """The file of a gallery's secrets, unless another is named."""
+    gallery = Path("data/gallery") if is_postgres(location) else Path(location)
+    return secret_path_beside(gallery)
 
 
 def is_postgres(location: Path | str) -> bool:

@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from contract.embedding_contract import EmbeddingContract
-from contract.errors import SubjectNotFoundError, TemplateNotFoundError
+from contract.errors import (
+    SubjectNotFoundError,
+    SwitchedMeanwhileError,
+    TemplateNotFoundError,
+)
 from index.checks import (
     check_crops,
     check_embeddings,
@@ -24,8 +28,9 @@ from index.checks import (
     metadata_text,
 )
 from index.clock import check_time, now
-from index.galleries import Galleries
+from index.galleries import Galleries, View
 from index.open_collection import OpenCollection
+from index.protection.secrets import GallerySecrets
 from index.ranking import Truth, rank
 from index.records import (
     JSON,
@@ -72,18 +77,21 @@ class Gallery(OpenCollection):
         collection: str = DEFAULT_COLLECTION,
         tier: Tier = "auto",
         scoring: ScoringName = "best",
+        secrets: GallerySecrets | None = None,
     ) -> Self:
         """Open a collection of the database at `location`, or make what is not there yet.
 
         location: path of a SQLite file, then for this process alone, or a `postgresql://` URL.
         contract: what the embeddings are made by; None takes a collection as it is.
         tier: how a file's index in memory searches, see index/tiers.py. scoring: see
-        index/scoring.py.
-        Raises GalleryLockedError (another process has the file), ContractMismatchError (other
+        index/scoring.py. secrets: what templates are protected by; unless given, those beside the
+        file, and then a new collection is not protected.
+        Raises GallerySecretError (the one that protects the collection is not there),
+        GalleryLockedError (another process has the file), ContractMismatchError (other
         embeddings are in there), GalleryError (the schema is of a newer release) or
         GalleryUnavailableError (not a gallery, damaged, no permission, not reachable).
         """
-        galleries = Galleries.open(location, tier=tier, scoring=scoring)
+        galleries = Galleries.open(location, tier=tier, scoring=scoring, secrets=secrets)
         try:
             return cls(galleries, *galleries.view(collection, contract))
         except BaseException:
@@ -176,18 +184,20 @@ class Gallery(OpenCollection):
         Whoever was removed before the call, or has expired, is not found.
         Raises ValueError.
         """
-        self.galleries.queue.check_usable()
-        view = self._view
-        probes = check_embeddings(probes_BD, size=view.contract.size, what="Probes")
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, not {top_k}.")
-        return rank(
-            probes,
-            top_k=top_k,
-            d_max=view.contract.d_max,
-            shortlists=view.searcher.shortlists,
-            truth=lambda numbers: self._truth(view.of, numbers),
-        )
+        while True:
+            self.galleries.queue.check_usable()
+            view = self.shown
+            probes = check_embeddings(probes_BD, size=view.contract.size, what="Probes")
+            try:
+                found = self._ranked(view, view.of.protection.protect(probes), top_k)
+            except SwitchedMeanwhileError:
+                if self.shown is view:
+                    raise
+            # Re-keyed meanwhile, and then the rows that were searched may have gone already.
+            if self.shown is view:
+                return found
 
     def calibration(self) -> StoredCalibration | None:
         """What was last measured on the collection's own templates; None where nothing was."""
@@ -233,7 +243,7 @@ class Gallery(OpenCollection):
         Raises ValueError, SubjectConflictError (the subject says something else, or the external
         id is another's), SwitchedMeanwhileError (re-embedded), GalleryFullError.
         """
-        view = self._view
+        view = self.shown
         embeddings = check_embeddings(embeddings_MD, size=view.contract.size, what="Embeddings")
         if not len(embeddings):
             raise ValueError("An enrolment needs at least one embedding.")
@@ -317,6 +327,15 @@ class Gallery(OpenCollection):
         """
         self.galleries.queue.exclusively(self._verify)
 
+    def _ranked(self, view: View, probes_BD: Embeddings, top_k: int) -> SearchResult:
+        return rank(
+            probes_BD,
+            top_k=top_k,
+            d_max=view.contract.d_max,
+            shortlists=view.searcher.shortlists,
+            truth=lambda numbers: self._truth(view.of, numbers),
+        )
+
     def _truth(self, of: UnderContract, numbers: Collection[int]) -> Truth:
         with self.galleries.database.reading() as c:
             rows = self._scoring.rows(c, of, numbers)
@@ -331,7 +350,7 @@ class Gallery(OpenCollection):
         self.galleries.database.verify()
         with self.galleries.database.reading() as c:
             collections.check_counts(c, self.number)
-        self._view.searcher.check()
+        self.shown.searcher.check()
 
 
 def _revision(

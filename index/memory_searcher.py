@@ -73,6 +73,7 @@ class MemorySearcher:
             scoring=scoring.name,
             size=contract.size,
             d_max=contract.d_max,
+            protection=of.protection.label,
         )
         index = None
         if from_snapshot:

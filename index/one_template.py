@@ -39,6 +39,7 @@ def compare_with_template(
         if of.has_expired(scope.at):
             raise TemplateNotFoundError(template_id)
         probes = check_embeddings(probes_BD, size=scope.searched.size, what="Probes")
+        probes = scope.searched.protection.protect(probes)
         found = pairwise_similarity(probes, stored.embedding[None], gallery.contract.d_max)[:, 0]
         return TemplateComparison(subject=of, similarities=tuple(map(float, found)))
 

@@ -40,6 +40,7 @@ def compare(gallery: Gallery, subject_id: str, probe_D: Embeddings) -> Compariso
         if not held:
             return Comparison(subject=known.subject, candidate=None)
         probe = check_embeddings(probe_D[None], size=scope.searched.size, what="The probe")
+        probe = scope.searched.protection.protect(probe)
         rows_MD = np.stack([template.embedding for template in held])
         d_max = gallery.contract.d_max
         nearest = int(pairwise_similarity(probe, rows_MD, d_max)[0].argmax())

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from contract.embedding_contract import EmbeddingContract
+from contract.errors import SwitchedMeanwhileError
 from index.clock import now
 from index.database import Connection
 from index.galleries import Galleries, View
@@ -49,17 +50,22 @@ class OpenCollection:
     ) -> None:
         self.close()
 
+    @property
+    def shown(self) -> View:
+        """What is searched at this moment: what it stood on, or what a re-keying has made of it."""
+        return self.galleries.followed(self._view)
+
     def twin(self) -> Self:
         """The same collection once more: a switch of the one leaves the other where it is.
 
         It searches then what was searched until the switch, and no longer writes.
         """
-        return type(self)(self.galleries, self.stored(), self._view)
+        return type(self)(self.galleries, self.stored(), self.shown)
 
     @property
     def contract_number(self) -> int:
         """The number of that contract in this database."""
-        return self._view.of.contract
+        return self.shown.of.contract
 
     @property
     def contract(self) -> EmbeddingContract:
@@ -91,12 +97,27 @@ class OpenCollection:
         return self.read(lambda scope: scope.collection)
 
     def read(self, find: Callable[[Scope], T]) -> T:
-        """Look something up, all of one moment."""
-        self.galleries.queue.check_usable()
-        view = self._view
-        with self.galleries.database.reading() as c:
-            collection = collections.get_collection(c, self.number)
-            return find(Scope(c=c, collection=collection, searched=view.of, at=now()))
+        """Look something up, all of one moment.
+
+        Raises SwitchedMeanwhileError: another replica has re-keyed the collection.
+        """
+        while True:
+            self.galleries.queue.check_usable()
+            view = self.shown
+            with self.galleries.database.reading() as c:
+                collection = collections.get_collection(c, self.number)
+                there = collection.contract_number
+                if (
+                    there == view.of.contract
+                    or collections.get_contract(c, there).id != view.contract.id
+                ):
+                    return find(Scope(c=c, collection=collection, searched=view.of, at=now()))
+            # Re-keyed: what the view is on may be gone. Committed here, it is shown in a moment.
+            self.galleries.queue.exclusively(lambda: None)
+            if self.shown is view:
+                raise SwitchedMeanwhileError(
+                    gallery_contract_id=view.contract.id, bundle_contract_id=view.contract.id
+                )
 
     def write(
         self,
@@ -106,9 +127,10 @@ class OpenCollection:
         """Commit an operation that was made for `view`, the present one unless given."""
 
         def work(c: Connection) -> tuple[T, Shown]:
-            self.galleries.check_shown(self._view)
-            self._view.searcher.before_write()
-            scope = begin(c, (view or self._view).of)
+            shown = self.shown
+            self.galleries.check_shown(shown)
+            shown.searcher.before_write()
+            scope = begin(c, self.galleries.followed(view or shown).of)
             result, effect = operation(scope)
             change = self._scoring.change(c, scope.searched, effect)
             return result, Shown(change=change, erases=effect.erases)
@@ -126,9 +148,10 @@ class OpenCollection:
         new: list[View] = []
 
         def work(c: Connection) -> tuple[T, Shown]:
-            self.galleries.check_shown(self._view)
-            self._view.searcher.before_write()
-            scope = begin(c, self._view.of)
+            shown = self.shown
+            self.galleries.check_shown(shown)
+            shown.searcher.before_write()
+            scope = begin(c, shown.of)
             result, effect = operation(scope)
             # Built from what is committed, without what this operation adds: that is the change.
             new.append(self.galleries.make_view(scope.collection, contract, contract_number))
@@ -149,4 +172,4 @@ class OpenCollection:
 
     def _show(self, change: Change) -> None:
         # By the view of this moment: a write before in the same commit may have switched it.
-        self._view.searcher.show(change)
+        self.shown.searcher.show(change)

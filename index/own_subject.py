@@ -17,7 +17,7 @@ from index.writes.scope import Scope
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OwnSubject:
-    """A stored subject and the templates that are searched, float32 (M, D), oldest first."""
+    """A stored subject and the templates that are searched, float32 (M, D), plain, oldest first."""
 
     id: str
     embeddings_MD: Embeddings
@@ -37,10 +37,10 @@ def find_own(
         if known is None:
             return None
         rows = [t.embedding for t in templates.templates_of(scope.c, scope.searched, known.number)]
-        return OwnSubject(
-            id=known.subject.id,
-            embeddings_MD=np.array(rows, dtype=np.float32).reshape(-1, scope.searched.size),
-        )
+        rows_MD = np.array(rows, dtype=np.float32).reshape(-1, scope.searched.size)
+        # Compared with photos that are not stored.
+        plain_MD = scope.searched.protection.plain(rows_MD)
+        return OwnSubject(id=known.subject.id, embeddings_MD=plain_MD)
 
     return gallery.read(find)
 

@@ -10,12 +10,12 @@ from contract.errors import GalleryError, GalleryUnavailableError
 from index.postgres_connection import PostgresConnection
 from index.postgres_errors import damaged
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 PGVECTOR_AT_LEAST: Final = (0, 8)
 _TABLES_1: Final = ("contracts", "collections", "subjects", "templates", "crops", "audit")
 _TABLES_2: Final = (*_TABLES_1, "calibrations")
 TABLES: Final = (*_TABLES_2, "feedback", "api_keys")
-_TABLES_OF: Final = {1: _TABLES_1, 2: _TABLES_2, 3: _TABLES_2, 4: TABLES}
+_TABLES_OF: Final = {1: _TABLES_1, 2: _TABLES_2, 3: _TABLES_2, 4: TABLES, 5: TABLES}
 # Two replicas that start at once must not both make or change the tables: "OneGlanc" as a number.
 _SETUP_LOCK: Final = 0x4F6E65476C616E63
 
@@ -134,8 +134,20 @@ CREATE TABLE api_keys (
     expires_at text COLLATE "C"
 );
 """
+# The same embeddings turned by another secret are another generation of templates.
+_PROTECTION: Final = """
+ALTER TABLE contracts ADD COLUMN protection text COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE contracts DROP CONSTRAINT contracts_id_key;
+ALTER TABLE contracts ADD UNIQUE (id, protection);
+"""
 # To each version from the one before; 0 is a database without tables.
-_STEPS: Final = {1: _CREATE_1, 2: _CALIBRATIONS, 3: _NAMES, 4: _FEEDBACK + _API_KEYS}
+_STEPS: Final = {
+    1: _CREATE_1,
+    2: _CALIBRATIONS,
+    3: _NAMES,
+    4: _FEEDBACK + _API_KEYS,
+    5: _PROTECTION,
+}
 
 
 def is_current(connection: PostgresConnection) -> bool:

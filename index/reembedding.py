@@ -62,11 +62,11 @@ class Progress:
 class Reembedding:
     """One collection on its way from one contract to the next."""
 
-    def __init__(self, gallery: Gallery, contract: EmbeddingContract, number: int) -> None:
-        """See `begin`. number: of the contract in this database."""
+    def __init__(self, gallery: Gallery, contract: EmbeddingContract, of: UnderContract) -> None:
+        """See `begin`. of: its templates under that contract."""
         self.gallery = gallery
         self.contract = contract
-        self.of = UnderContract(collection=gallery.number, contract=number, size=contract.size)
+        self.of = of
 
     @classmethod
     def begin(cls, gallery: Gallery, contract: EmbeddingContract) -> "Reembedding":
@@ -74,10 +74,12 @@ class Reembedding:
 
         Raises ReembeddingConflictError: nothing to do, or another one is under way.
         """
-        gallery.write(lambda scope: (None, writes.begin_next(scope, contract)))
-        number = gallery.stored().next_contract_number
-        assert number is not None
-        return cls(gallery, contract, number)
+        protected = bool(gallery.shown.of.protection.label)
+        label = gallery.galleries.protector.new_label(anyway=protected)
+        gallery.write(lambda scope: (None, writes.begin_next(scope, contract, label)))
+        job = job_under_way(gallery)
+        assert job is not None
+        return job
 
     def pending(self, *, with_crop: bool = False) -> Iterator[list[PendingTemplate]]:
         """Templates that are not staged yet, some hundreds at a time, each once.
@@ -251,4 +253,9 @@ def _with(effect: Effect, late: Sequence[StoredTemplate]) -> Effect:
 def _beside(gallery: Gallery, scope: Scope, number: int | None) -> Reembedding | None:
     if number is None:
         return None
-    return Reembedding(gallery, collections.get_contract(scope.c, number), number)
+    contract = collections.get_contract(scope.c, number)
+    if contract.id == gallery.contract.id:
+        # Of a re-keying, which is another matter: index/rekeying.py.
+        return None
+    of = gallery.galleries.under(scope.c, scope.collection, contract, number)
+    return Reembedding(gallery, contract, of)

@@ -83,6 +83,7 @@ class SnapshotKey:
     """What a snapshot belongs to; under any other key it is not loaded.
 
     scoring: what a row stands for, as the gallery names it: a template, or a subject's mean.
+    protection: the label of how the rows are turned.
     """
 
     contract_id: str
@@ -90,6 +91,7 @@ class SnapshotKey:
     scoring: str
     size: int
     d_max: float
+    protection: str = ""
 
 
 class SearchIndex(Protocol):

@@ -39,12 +39,13 @@ class Header(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
-    format: Literal[1]
+    format: Literal[2]
     contract_id: str
     collection_id: str
     scoring: str
     size: PositiveInt
     d_max: float
+    protection: str
     revision: NonNegativeInt
     count: NonNegativeInt
     rounding: NonNegativeFloat
@@ -61,6 +62,7 @@ class Header(BaseModel):
             scoring=self.scoring,
             size=self.size,
             d_max=self.d_max,
+            protection=self.protection,
         )
 
     @property
@@ -87,7 +89,7 @@ def write_snapshot(
     if kept:
         finder, slots = faiss.serialize_index(kept.finder.index), kept.positions.slots
     header = Header(
-        format=1,
+        format=2,
         **asdict(key),
         revision=revision,
         count=len(rows),

@@ -13,7 +13,7 @@ from contract.errors import GalleryError, GalleryUnavailableError
 from index.sqlite_errors import damaged
 
 APPLICATION_ID: Final = 0x4F6E6547  # "OneG"
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 
 # AUTOINCREMENT: a number is never given out again, so a late reference cannot hit another row.
 # Embeddings: float32, little-endian, D of them. Times: RFC 3339, UTC.
@@ -136,7 +136,23 @@ CREATE TABLE api_keys (
     expires_at TEXT
 ) STRICT;
 """
-_CREATE: Final = _CREATE_2 + _CALIBRATIONS + _NAMES + _FEEDBACK + _API_KEYS
+# The same embeddings turned by another secret are another generation of templates.
+_PROTECTION: Final = """
+CREATE TABLE contracts_6 (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    embedding_size INTEGER NOT NULL CHECK (embedding_size > 0),
+    d_max REAL NOT NULL CHECK (d_max > 0),
+    -- See index/protection/label.py; of a secret only what tells it.
+    protection TEXT NOT NULL DEFAULT '',
+    UNIQUE (id, protection)
+) STRICT;
+INSERT INTO contracts_6 (number, id, embedding_size, d_max)
+    SELECT number, id, embedding_size, d_max FROM contracts ORDER BY number;
+DROP TABLE contracts;
+ALTER TABLE contracts_6 RENAME TO contracts;
+"""
+_CREATE: Final = _CREATE_2 + _CALIBRATIONS + _NAMES + _FEEDBACK + _API_KEYS + _PROTECTION
 _TABLES_3: Final = {
     *("contracts", "collections", "subjects", "templates", "crops", "audit", "calibrations"),
 }
@@ -147,6 +163,7 @@ _TABLES_OF: Final = {
     3: _TABLES_3,
     4: _TABLES_3,
     5: {*_TABLES_3, "feedback", "api_keys"},
+    6: {*_TABLES_3, "feedback", "api_keys"},
 }
 
 # From the version that is the key to the next one. Numbers and ids stay what they were.
@@ -187,6 +204,7 @@ DROP TABLE gallery_1;
     2: _CALIBRATIONS,
     3: _NAMES,
     4: _FEEDBACK + _API_KEYS,
+    5: _PROTECTION,
 }
 
 

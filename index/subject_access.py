@@ -9,7 +9,7 @@ import numpy as np
 from contract.errors import SubjectNotFoundError
 from index.gallery import Gallery
 from index.records import Embeddings
-from index.tables import audit, feedback, subjects
+from index.tables import audit, collections, feedback, subjects
 from index.writes.scope import Scope
 
 FORMAT = "oneglance-subject-access/1"
@@ -42,7 +42,7 @@ def subject_access(gallery: Gallery, subject_id: str) -> dict[str, Any]:
                 "expires_at": s.expires_at,
                 "consent_ref": s.consent_ref,
             },
-            "templates": _templates(scope, known.number),
+            "templates": _templates(gallery, scope, known.number),
             "crops": _crops(scope, known.number),
             "feedback": _feedback(scope, known.number),
             "audit": _entries(scope, subject_id),
@@ -51,7 +51,7 @@ def subject_access(gallery: Gallery, subject_id: str) -> dict[str, Any]:
     return gallery.read(find)
 
 
-def _templates(scope: Scope, subject_number: int) -> list[dict[str, Any]]:
+def _templates(gallery: Gallery, scope: Scope, subject_number: int) -> list[dict[str, Any]]:
     rows = scope.c.execute(
         "SELECT t.id, t.created_at, t.embedding, k.id, k.embedding_size, k.number FROM templates t"
         " JOIN contracts k ON k.number = t.contract_number WHERE t.subject_number = ?"
@@ -65,10 +65,18 @@ def _templates(scope: Scope, subject_number: int) -> list[dict[str, Any]]:
             "contract_id": contract_id,
             "searched": number == scope.searched.contract,
             "embedding_size": size,
-            "embedding": _base64(scope.c.unpack([packed], size=size)),
+            "embedding": _base64(
+                _plain(gallery, scope, number, scope.c.unpack([packed], size=size))
+            ),
         }
         for template_id, created_at, packed, contract_id, size, number in rows
     ]
+
+
+def _plain(gallery: Gallery, scope: Scope, number: int, stored_MD: Embeddings) -> Embeddings:
+    contract = collections.get_contract(scope.c, number)
+    of = gallery.galleries.under(scope.c, scope.collection, contract, number)
+    return of.protection.plain(stored_MD)
 
 
 def _crops(scope: Scope, subject_number: int) -> list[dict[str, str]]:

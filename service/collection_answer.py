@@ -22,6 +22,9 @@ class CollectionOut(Model):
     id: str
     bundle: BundleRef | None = Field(description="null where the bundle is not served now")
     contract_id: str = Field(description="what its embeddings are told by")
+    secret_id: str | None = Field(
+        description="of the secret that its templates are protected by; null where they are not"
+    )
     subject_count: int
     template_count: int
     gallery_revision: int

@@ -52,10 +52,14 @@ class ServedCollection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedCollection:
-    """A collection as it is stored; bundle: None where that which it is bound to is not served."""
+    """A collection as it is stored; bundle: None where that which it is bound to is not served.
+
+    secret_id: of what its templates are protected by, None where they are not.
+    """
 
     stored: StoredCollection
     contract_id: str
+    secret_id: str | None
     bundle: ServedBundle | None
 
 
@@ -131,7 +135,14 @@ class Collections:
         for stored in self._galleries.collections():
             contract_id = self._galleries.contract_of(stored).id
             bundle = self._bundles.of_contract(contract_id)
-            found.append(ListedCollection(stored=stored, contract_id=contract_id, bundle=bundle))
+            found.append(
+                ListedCollection(
+                    stored=stored,
+                    contract_id=contract_id,
+                    secret_id=self._galleries.secret_id_of(stored),
+                    bundle=bundle,
+                )
+            )
         return found
 
     def listed(self, collection_id: str) -> ListedCollection:

@@ -82,6 +82,7 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.CollectionForbiddenError: Kind(403, "collection_forbidden", "Another key's collection"),
     e.RateLimitedError: Kind(429, "rate_limited", "Asked too often"),
     e.GalleryTooLargeError: Kind(422, "gallery_too_large", "Too large for a health report"),
+    e.GallerySecretError: Kind(503, "secret_missing", "The gallery's secret is not there"),
     e.GalleryFullError: Kind(507, "storage_full", "No room left on the storage"),
     e.GalleryUnavailableError: Kind(503, "gallery_unavailable", "The gallery is not available"),
     e.TooLittleDataError: Kind(422, "too_little_data", "Too little to calibrate on"),

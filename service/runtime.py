@@ -95,7 +95,10 @@ def build_runtime(
     )
     policies = QualityPolicies(settings)
     galleries = Galleries.open(
-        settings.gallery, tier=settings.search_tier, scoring=settings.subject_score
+        settings.gallery,
+        tier=settings.search_tier,
+        scoring=settings.subject_score,
+        secrets=settings.secrets,
     )
     try:
         keyring = open_keyring(galleries, settings)

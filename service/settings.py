@@ -9,7 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.detection.choosing import DetectorName
 from index.checks import check_subject_id
-from index.galleries import is_postgres
+from index.galleries import default_secret_path, is_postgres
+from index.protection.secrets import GallerySecrets
 from index.scoring import ScoringName
 from index.tables.collections import DEFAULT_COLLECTION
 from index.tiers import Tier
@@ -40,6 +41,22 @@ class Settings(BaseSettings):
         "data/gallery.sqlite3",
         min_length=1,
         description="file of the gallery, made if absent, or a postgresql:// URL",
+    )
+    protect_templates: bool = Field(
+        True,
+        description="whether new collections have their templates turned by a secret, so that the "
+        "database alone matches nobody elsewhere",
+    )
+    gallery_secret_file: Path | None = Field(
+        None,
+        description="file of that secret, made if absent; beside the gallery file, under its name "
+        "with .secret, unless given",
+    )
+    gallery_secret: str = Field(
+        "",
+        repr=False,
+        description="the secret itself in place of its file, 64 hex digits; former ones after it, "
+        "by commas; everybody here can read a command line, so give it by the environment",
     )
     collection: CollectionId = Field(
         DEFAULT_COLLECTION, description="collection of the gallery, made if absent"
@@ -197,6 +214,15 @@ class Settings(BaseSettings):
     compreface_store_image: StoreImage = Field(
         "none", description="crop keeps the crop of each face that comes by CompreFace's interface"
     )
+
+    @property
+    def secrets(self) -> GallerySecrets:
+        """What templates are protected by."""
+        return GallerySecrets(
+            self.gallery_secret_file or default_secret_path(self.gallery),
+            text=self.gallery_secret,
+            protects_new=self.protect_templates,
+        )
 
     @property
     def imports_folder(self) -> Path:

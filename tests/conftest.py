@@ -175,6 +175,9 @@ def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> I
             "quality": "off",
             **settings,
         }
+        if "postgresql:" in given["gallery"]:
+            # Not in the folder that tests run in; one for all replicas of a test.
+            given.setdefault("gallery_secret_file", tmp_path / "gallery.secret")
         detector = BlockDetector()
         whole = load_bundle(given["bundle_path"]).manifest.input.alignment == "none"
         runtime = build_runtime(

@@ -34,6 +34,7 @@ OneGlanceError
 │   ├── TooManyKeysError          no more API keys are kept
 │   ├── LastAdminKeyError         nobody could manage the keys that are left
 │   ├── GalleryTooLargeError      more templates than a health report looks at
+│   ├── GallerySecretError        what templates are protected by is not there
 │   ├── GalleryLockedError        another process owns the gallery file
 │   └── GalleryUnavailableError   the storage cannot be written or read now
 │       └── GalleryFullError      no room left on the storage
@@ -86,6 +87,7 @@ from contract.errors.gallery import (
     GalleryError,
     GalleryFullError,
     GalleryLockedError,
+    GallerySecretError,
     GalleryTooLargeError,
     GalleryUnavailableError,
     SubjectConflictError,
@@ -143,6 +145,7 @@ __all__ = [
     "GalleryError",
     "GalleryFullError",
     "GalleryLockedError",
+    "GallerySecretError",
     "GalleryTooLargeError",
     "GalleryUnavailableError",
     "IdempotencyConflictError",

@@ -118,3 +118,7 @@ class GalleryUnavailableError(GalleryError):
 
 class GalleryFullError(GalleryUnavailableError):
     """The storage has no room left; nothing was acknowledged."""
+
+
+class GallerySecretError(GalleryError):
+    """The secret that templates are protected by is not there, or cannot be used."""

@@ -135,6 +135,7 @@ def _filled(scope: Scope, described: list[Described], *, crops: bool) -> Page:
     # Who has expired may lie between them, and is left out.
     kept = {subject.number for subject in described}
     embeddings = pages.embeddings_of_page(c, of, first=first, last=last, kept=kept)
+    embeddings = of.protection.plain(embeddings)
     pictures: list[bytes] = []
     if crops:
         pictures = pages.crops_of_page(c, of, first=first, last=last, kept=kept)

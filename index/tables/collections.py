@@ -131,19 +131,28 @@ def remove_collection(c: Connection, number: int) -> None:
     c.execute("DELETE FROM collections WHERE number = ?", (number,))
 
 
-def contract_number(c: Connection, contract: EmbeddingContract) -> int:
-    """The number of a contract, which is entered if it is new.
+def contract_number(c: Connection, contract: EmbeddingContract, protection: str = "") -> int:
+    """The number of a contract under a protection, by its label; entered if it is new.
 
     Raises GalleryError: a contract of the same id says something else.
     """
+    for (known,) in c.execute("SELECT number FROM contracts WHERE id = ?", (contract.id,)):
+        check_same(get_contract(c, known), contract)
     c.execute(
-        "INSERT INTO contracts (id, embedding_size, d_max) VALUES (?, ?, ?)"
-        " ON CONFLICT (id) DO NOTHING",
-        (contract.id, contract.size, contract.d_max),
+        "INSERT INTO contracts (id, embedding_size, d_max, protection) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (id, protection) DO NOTHING",
+        (contract.id, contract.size, contract.d_max, protection),
     )
-    number = int(c.execute("SELECT number FROM contracts WHERE id = ?", (contract.id,))[0][0])
-    check_same(get_contract(c, number), contract)
-    return number
+    rows = c.execute(
+        "SELECT number FROM contracts WHERE id = ? AND protection = ?", (contract.id, protection)
+    )
+    return int(rows[0][0])
+
+
+def protection_label(c: Connection, number: int) -> str:
+    """How embeddings under the contract of that number are protected; "" where they are not."""
+    rows = c.execute("SELECT protection FROM contracts WHERE number = ?", (number,))
+    return str(rows[0][0])
 
 
 def get_contract(c: Connection, number: int) -> EmbeddingContract:

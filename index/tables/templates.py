@@ -11,6 +11,7 @@ import numpy as np
 
 from index.checks import cannot_be_stored
 from index.database import Connection
+from index.protection.protection import PLAIN, Protection
 from index.records import StoredTemplate, Template, TemplateBatch
 from index.tables.runs import rows_by_keys
 
@@ -23,11 +24,15 @@ FROM templates t JOIN subjects s ON s.number = t.subject_number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnderContract:
-    """Which templates are meant: a collection's, under one of its contracts, of `size` numbers."""
+    """Which templates are meant: a collection's, under one of its contracts, of `size` numbers.
+
+    protection: how their embeddings are turned before they are stored.
+    """
 
     collection: int
     contract: int
     size: int
+    protection: Protection = PLAIN
 
 
 def insert_template(c: Connection, of: UnderContract, template: StoredTemplate) -> int:
@@ -68,10 +73,11 @@ def numbers_of(c: Connection, of: UnderContract, subject_number: int) -> list[in
     return [row[0] for row in c.execute(sql, (subject_number, of.contract))]
 
 
-def is_taken(c: Connection, contract: int, template_id: str) -> bool:
-    """Whether a template of this id is there under that contract, in whichever collection."""
-    where = "WHERE id = ? AND contract_number = ?"
-    return bool(c.execute(f"SELECT 1 FROM templates {where}", (template_id, contract)))
+def is_taken(c: Connection, of: UnderContract, template_id: str) -> bool:
+    """Whether a template of this id is there under that contract, or in another collection."""
+    where = "WHERE id = ? AND (contract_number = ? OR collection_number <> ?)"
+    values = (template_id, of.contract, of.collection)
+    return bool(c.execute(f"SELECT 1 FROM templates {where}", values))
 
 
 def find_template(c: Connection, of: UnderContract, template_id: str) -> StoredTemplate | None:
@@ -149,6 +155,29 @@ def first_crops(c: Connection, of: UnderContract, *, limit: int) -> list[bytes]:
     return [bytes(row[0]) for row in rows]
 
 
+def list_unkeyed(
+    c: Connection, of: UnderContract, other: int, *, after: int, limit: int
+) -> list[StoredTemplate]:
+    """Templates without a row under the contract `other`, numbered above `after`, ascending."""
+    where = (
+        "WHERE collection_number = ? AND contract_number = ? AND number > ? AND NOT EXISTS"
+        " (SELECT 1 FROM templates o WHERE o.id = templates.id AND o.contract_number = ?)"
+        " ORDER BY number LIMIT ?"
+    )
+    rows = c.execute(f"{_SELECT} {where}", (of.collection, of.contract, after, other, limit))
+    return _stored(c, rows, of.size)
+
+
+def remove_some(c: Connection, of: UnderContract, *, limit: int) -> int:
+    """Remove up to `limit` templates, and no crop; how many there were."""
+    rows = c.execute(
+        "DELETE FROM templates WHERE number IN (SELECT number FROM templates"
+        " WHERE collection_number = ? AND contract_number = ? LIMIT ?) RETURNING number",
+        (of.collection, of.contract, limit),
+    )
+    return len(rows)
+
+
 def count_under(c: Connection, of: UnderContract) -> int:
     """Number of templates."""
     sql = "SELECT count(*) FROM templates WHERE collection_number = ? AND contract_number = ?"
@@ -183,9 +212,11 @@ def move_templates(c: Connection, *, source: int, target: int) -> None:
         )
 
 
-def remove_template(c: Connection, template_id: str) -> None:
-    """Remove a template under every contract, and its crop."""
-    c.execute("DELETE FROM templates WHERE id = ?", (template_id,))
+def remove_template(c: Connection, of: UnderContract, template_id: str) -> None:
+    """Remove a template of a collection under every contract, and its crop."""
+    c.execute(
+        "DELETE FROM templates WHERE id = ? AND collection_number = ?", (template_id, of.collection)
+    )
     c.execute("DELETE FROM crops WHERE template_id = ?", (template_id,))
 
 

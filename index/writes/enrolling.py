@@ -15,7 +15,7 @@ from index.writes.scope import Scope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A checked enrolment. embeddings: float32 (M, D). crops: M pictures, or none of them.
+    """A checked enrolment. embeddings: float32 (M, D), plain. crops: M pictures, or none of them.
 
     by_id: the caller chose the subject's id; else only the external id can tell who it is.
     ids_chosen: the caller chose the templates' ids, so that they may be there already.
@@ -38,6 +38,7 @@ def enrol(scope: Scope, wish: Wish) -> tuple[Enrollment, Effect]:
     else:
         made = dataclasses.replace(enrollment.subject, template_count=0)
         number = subjects.insert_subject(scope.c, scope.collection.number, made)
+    protected = scope.searched.protection.protect(wish.embeddings)
     added = [
         add_template(
             scope,
@@ -51,7 +52,7 @@ def enrol(scope: Scope, wish: Wish) -> tuple[Enrollment, Effect]:
             crop,
         )
         for template_id, embedding, crop in zip(
-            wish.template_ids, wish.embeddings, wish.crops, strict=True
+            wish.template_ids, protected, wish.crops, strict=True
         )
     ]
     scope.count(subjects=known is None, templates=len(added))
@@ -65,7 +66,7 @@ def foresee(scope: Scope, wish: Wish) -> tuple[StoredSubject | None, Enrollment]
     Nothing is stored. Raises what enrol raises.
     """
     for template_id in wish.template_ids if wish.ids_chosen else ():
-        if templates.is_taken(scope.c, scope.searched.contract, template_id):
+        if templates.is_taken(scope.c, scope.searched, template_id):
             raise TemplateExistsError(template_id)
     known = find_known(scope.c, scope.collection.number, wish.subject, by_id=wish.by_id)
     if known:
@@ -83,7 +84,8 @@ def foresee(scope: Scope, wish: Wish) -> tuple[StoredSubject | None, Enrollment]
 
 
 def add_template(scope: Scope, template: StoredTemplate, crop: bytes | None) -> StoredTemplate:
-    """Insert a template under the contract that is searched, with its picture if it has one."""
+    """Insert a template, as it is stored, under the contract that is searched, with its picture if
+    it has one."""
     number = templates.insert_template(scope.c, scope.searched, template)
     if crop is not None:
         templates.insert_crop(scope.c, template.id, template.subject_number, crop)

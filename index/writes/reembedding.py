@@ -13,32 +13,45 @@ from index.records import Embeddings, StoredTemplate
 from index.tables import collections, subjects, templates
 from index.tables.templates import UnderContract
 from index.writes.effect import Effect
+from index.writes.rekeying import left_by_rekeying
 from index.writes.scope import Scope
 
 
-def begin_next(scope: Scope, contract: EmbeddingContract) -> Effect:
+def begin_next(scope: Scope, contract: EmbeddingContract, label: str = "") -> Effect:
     """Say that templates under `contract` are being built; twice is once.
 
-    Raises ReembeddingConflictError: it is the contract that is searched, or another one is being
-    built.
+    label: how they are protected, see index/protection/label.py. Raises ReembeddingConflictError:
+    it is the contract that is searched, or another one is being built.
     """
-    number = collections.contract_number(scope.c, contract)
     now = scope.collection
-    if number == now.contract_number:
+    searched, following, former = (
+        None if number is None else collections.get_contract(scope.c, number).id
+        for number in (now.contract_number, now.next_contract_number, now.former_contract_number)
+    )
+    if following == searched:
+        raise ReembeddingConflictError(
+            f"The collection {now.id!r} is being re-keyed: let that end, or begin it again."
+        )
+    if contract.id == searched:
         raise ReembeddingConflictError(
             f"The collection {now.id!r} is already searched under this bundle's contract: "
             "there is nothing to re-embed."
         )
-    if now.next_contract_number not in (None, number):
+    if following not in (None, contract.id):
         raise ReembeddingConflictError(
             f"The collection {now.id!r} is being re-embedded for another bundle: finish that one, "
             "or abandon it."
         )
-    if number == now.former_contract_number:
+    if contract.id == former:
         raise ReembeddingConflictError(
             f"The collection {now.id!r} was searched under this contract before: roll back to it, "
             "or drop the former embeddings first."
         )
+    number = now.next_contract_number
+    if number is None:
+        number = collections.contract_number(scope.c, contract, label)
+    # What is there says something else only where one of the two is wrong.
+    collections.check_same(collections.get_contract(scope.c, number), contract)
     _set(scope, next_contract=number, former=now.former_contract_number)
     scope.log("reembed_begin", contract_id=contract.id)
     return Effect(revision=scope.revision)
@@ -60,10 +73,10 @@ def insert_staged(
     """
     _check_beside(scope, of)
     inserted = []
-    for template_id, embedding in embeddings.items():
+    for template_id, plain in embeddings.items():
         known = templates.find_template(scope.c, scope.searched, template_id)
         if known and templates.find_template(scope.c, of, template_id) is None:
-            new = dataclasses.replace(known, embedding=embedding)
+            new = dataclasses.replace(known, embedding=of.protection.protect(plain[None])[0])
             number = templates.insert_template(scope.c, of, new)
             inserted.append(dataclasses.replace(new, number=number))
     return inserted
@@ -83,14 +96,14 @@ def stage_new(
     known = subjects.find_by_id(scope.c, scope.collection.number, subject_id)
     if known is None:
         raise SubjectNotFoundError(subject_id)
-    for template_id, embedding in embeddings.items():
+    for template_id, plain in embeddings.items():
         if templates.find_template(scope.c, of, template_id) is None:
             new = StoredTemplate(
                 number=0,
                 subject_number=known.number,
                 id=template_id,
                 created_at=scope.at,
-                embedding=embedding,
+                embedding=of.protection.protect(plain[None])[0],
             )
             templates.insert_template(scope.c, of, new)
     return Effect(revision=scope.revision)
@@ -121,7 +134,7 @@ def roll_back(scope: Scope, of: UnderContract | None = None) -> Effect:
     re-embedding is under way), or ReembeddingEndedError: they are of another contract.
     """
     now = scope.collection
-    if now.former_contract_number is None:
+    if now.former_contract_number is None or left_by_rekeying(scope) is not None:
         raise ReembeddingConflictError(
             f"The collection {now.id!r} has no former embeddings to go back to: "
             "re-embed it with the bundle of your choice."

@@ -32,7 +32,7 @@ def remove_template(scope: Scope, template_id: str) -> Effect:
     known = templates.find_template(scope.c, scope.searched, template_id)
     if known is None:
         raise TemplateNotFoundError(template_id)
-    templates.remove_template(scope.c, template_id)
+    templates.remove_template(scope.c, scope.searched, template_id)
     scope.count(templates=-1)
     of = subjects.get_subjects(scope.c, [known.subject_number])[known.subject_number]
     scope.log("remove_template", of.id, template_ids=[template_id])

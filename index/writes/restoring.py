@@ -21,7 +21,7 @@ Outcome = Literal["new", "extended", "unchanged", "conflict", "expired"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ToRestore:
-    """A checked subject. embeddings: float32 (M, D). crops: M pictures, or none of them."""
+    """A checked subject. embeddings: float32 (M, D), plain. crops: M pictures, or none of them."""
 
     subject: Subject
     template_ids: Sequence[str]
@@ -169,8 +169,8 @@ def _additions(scope: Scope, there: _There, known: StoredSubject, wish: ToRestor
             or held.contract_number != scope.searched.contract
         ):
             raise _Conflict(f"the template id {template_id!r} is taken by another template")
-        embedding = scope.c.unpack([held.embedding], size=scope.searched.size)
-        same = embedding.tobytes() == wish.embeddings[i].tobytes()
+        embedding = scope.c.unpack([held.embedding], size=scope.searched.size)[0]
+        same = scope.searched.protection.same(embedding, wish.embeddings[i])
         if not same or held.created_at != wish.created_at[i]:
             raise _Conflict(f"the template {template_id!r} is another one here")
         if wish.crops[i] is not None:
@@ -193,9 +193,11 @@ def _carried_out(scope: Scope, steps: Sequence[_Step]) -> Effect:
     for step in steps:
         wish = step.wish
         number = numbers[wish.subject.id]
+        missing = list(step.missing)
+        protected = scope.searched.protection.protect(wish.embeddings[missing])
         rows += [
-            (number, wish.template_ids[i], wish.created_at[i], wish.embeddings[i])
-            for i in step.missing
+            (number, wish.template_ids[i], wish.created_at[i], embedding)
+            for i, embedding in zip(missing, protected, strict=True)
         ]
         for i in step.pictures:
             crop = wish.crops[i]

@@ -65,6 +65,7 @@ OPERATIONS: Final[dict[str, tuple[Scope, ...]]] = {
     "roll_back_bundle": ADMIN,
     "abandon_reembedding": ADMIN,
     "drop_former_embeddings": ADMIN,
+    "rekey": ADMIN,
     "create_key": ADMIN,
     "list_keys": ADMIN,
     "delete_key": ADMIN,

@@ -16,6 +16,7 @@ from service.client import (
     key_calls,
     photo_calls,
     reembed_calls,
+    rekey_calls,
     service_calls,
     subject_calls,
 )
@@ -103,6 +104,7 @@ class Client:
     roll_back_bundle = _sends(reembed_calls.roll_back_bundle)
     abandon_reembedding = _sends(reembed_calls.abandon_reembedding)
     drop_former_embeddings = _sends(reembed_calls.drop_former_embeddings)
+    rekey = _sends(rekey_calls.rekey)
 
     import_archive = _sends(import_calls.import_archive)
     get_import_report = _sends(import_calls.get_import_report)

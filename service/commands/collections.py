@@ -1,10 +1,10 @@
-"""oneglance collections list | create | delete | reembed."""
+"""oneglance collections list | create | delete | reembed | rekey."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
 from service.collection_answer import CollectionOut
-from service.commands import reembed
+from service.commands import reembed, rekey
 from service.commands.connection import add_command, answer_json
 from service.commands.gallery.common import add_yes, confirm, say
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Declare the command with its own commands."""
-    words = "list, make, remove and re-embed the collections of a running service"
+    words = "list, make, remove, re-embed and re-key the collections of a running service"
     own = commands.add_parser("collections", help=words, description=words).add_subparsers(
         required=True, metavar="COMMAND"
     )
@@ -30,6 +30,7 @@ def add(commands: Any) -> None:
     delete.add_argument("collection_id", metavar="NAME")
     add_yes(delete)
     reembed.add(own)
+    rekey.add(own)
 
 
 def _list(args: argparse.Namespace, client: "Client") -> int:

@@ -49,11 +49,18 @@ def check_gallery(
         )
         return
     try:
-        with closing(Galleries.open(settings.gallery)) as galleries:
+        with closing(Galleries.open(settings.gallery, secrets=settings.secrets)) as galleries:
             yield Finding("ok", GALLERY, f"{where} opens, schema {version}")
             for collection in galleries.collections():
                 contract_id = galleries.contract_of(collection).id
                 yield _collection(collection, contract_id, settings, bundles)
+                yield _protection(galleries, collection)
+            if settings.secrets.open_to_others():
+                yield Finding(
+                    "warn",
+                    "secret",
+                    f"{settings.secrets.path} may be read by others on this machine: chmod 600.",
+                )
     except (OneGlanceError, OSError) as error:
         yield Finding.failed(GALLERY, error)
 
@@ -90,6 +97,29 @@ def _collection(
         )
     return Finding(
         "warn", "collection", f"{what}; its bundle is not here, so it is not served: {advice}."
+    )
+
+
+def _protection(galleries: Galleries, collection: StoredCollection) -> Finding:
+    """Whether the templates are turned by a secret, and whether that is there."""
+    try:
+        secret_id = galleries.secret_id_of(collection)
+        if secret_id is None:
+            return Finding(
+                "warn",
+                "secret",
+                f"the templates of {collection.id} are not protected: whoever has the database can "
+                f"match them elsewhere; protect them by `oneglance collections rekey "
+                f"{collection.id}`.",
+            )
+        secrets = galleries.protector.secrets
+        secrets.get(secret_id, of=f"The collection {collection.id!r}")
+    except OneGlanceError as error:
+        return Finding.failed("secret", error)
+    return Finding(
+        "ok",
+        "secret",
+        f"{collection.id} is protected by {secret_id} of {secrets.place}: keep a copy apart",
     )
 
 

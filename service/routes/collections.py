@@ -71,6 +71,7 @@ def _shown(runtime: Runtime, listed: ListedCollection) -> CollectionOut:
         id=stored.id,
         bundle=None if listed.bundle is None else bundle_ref(listed.bundle),
         contract_id=listed.contract_id,
+        secret_id=listed.secret_id,
         subject_count=stored.subject_count,
         template_count=stored.template_count,
         gallery_revision=stored.revision,

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from index import postgres_hnsw
 from index.galleries import Galleries
 from index.gallery import Gallery
 from index.postgres import PostgresDatabase
+from index.protection.secrets import GallerySecrets
 from index.records import Embeddings
 from index.reembedding import Reembedding, roll_back
 
@@ -190,7 +192,12 @@ def test_a_large_collection_is_searched_by_its_index_and_forgets_at_once(
 
     def opened() -> Gallery:
         database = PostgresDatabase.open(postgres_dsn, hnsw_from_templates=100)
-        galleries = Galleries(database, tier="auto", scoring="best")
+        galleries = Galleries(
+            database,
+            tier="auto",
+            scoring="best",
+            secrets=GallerySecrets(Path("no.secret"), protects_new=False),
+        )
         return Gallery(galleries, *galleries.view("default", CONTRACT))
 
     rows = unit_rows(300, seed=5)

@@ -218,5 +218,10 @@ def test_pods_are_found_probed_and_restricted() -> None:
               ("startup", "readiness", "liveness")}  # fmt: skip
     assert probes == {"startup": "/readyz", "readiness": "/readyz", "liveness": "/healthz"}
     for variable in container["env"]:
-        if variable["name"] in ("ONEGLANCE_GALLERY", "ONEGLANCE_ADMIN_KEY", "PGPASSWORD"):
+        if variable["name"] in (
+            "ONEGLANCE_GALLERY",
+            "ONEGLANCE_GALLERY_SECRET",
+            "ONEGLANCE_ADMIN_KEY",
+            "PGPASSWORD",
+        ):
             assert "secretKeyRef" in variable["valueFrom"]

@@ -159,7 +159,7 @@ Type `make serve`, or `make -s DATA_ROOT=/d  test check`; make sense of it first
 ```sh
 $ ONEGLANCE_PORT=1 .venv/bin/oneglance serve --port 9000 > log &   # don't make it wait
 make nonsense && oneglance serve \\
-    --prot 9000
+    --prrt 9000
 oneglance-train prepare "a; b.zip" --out b; oneglance-train fly
 make
 curl -F image=@me.jpg "http://localhost:8000/v1/identify?x=1"
@@ -178,12 +178,12 @@ def test_the_readers_of_documents_find_what_is_there(capsys: pytest.CaptureFixtu
     assert make_targets(SAMPLE) == {"serve", "test", "check", "nonsense"}
     assert list(commands(SAMPLE)) == [
         ["oneglance", "serve", "--port", "9000"],
-        ["oneglance", "serve", "--prot", "9000"],
+        ["oneglance", "serve", "--prrt", "9000"],
         ["oneglance-train", "prepare", "a; b.zip", "--out", "b"],
         ["oneglance-train", "fly"],
     ]
     assert [bool(parse(words)) for words in commands(SAMPLE)] == [False, True, False, True]
-    assert "--prot" in capsys.readouterr().err
+    assert "--prrt" in capsys.readouterr().err
     assert {path for path in paths(SAMPLE) if not served(path)} == {
         "/v2/enroll",
         "/v1/subject/{id}",

@@ -187,7 +187,7 @@ def forged(path: Path, body: bytes = b"", **fields: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"format": 2}, "format\n  Input should be 1"),
+        ({"format": 1}, "format\n  Input should be 2"),
         ({"more": 1}, "its header cannot be read"),
         ({"count": 19}, "its length is not"),
         ({"count": "many"}, "its header cannot be read"),

@@ -21,6 +21,7 @@ from service.client import (
     key_calls,
     photo_calls,
     reembed_calls,
+    rekey_calls,
     service_calls,
     subject_calls,
 )
@@ -57,6 +58,7 @@ def builders() -> dict[str, Builder]:
         import_calls,
         export_calls,
         reembed_calls,
+        rekey_calls,
         key_calls,
         service_calls,
     ):

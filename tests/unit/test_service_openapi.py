@@ -47,6 +47,7 @@ def test_the_snapshot_has_every_route() -> None:
         ("post", "/v1/collections/{collection_id}/calibrations"),
         ("get", "/v1/collections/{collection_id}/calibrations"),
         ("post", "/v1/collections/{collection_id}/health-reports"),
+        ("post", "/v1/collections/{collection_id}/rekey"),
         ("post", "/v1/collections/{collection_id}/reembed"),
         ("get", "/v1/collections/{collection_id}/reembed"),
         ("delete", "/v1/collections/{collection_id}/reembed"),

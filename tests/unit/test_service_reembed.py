@@ -111,7 +111,8 @@ def test_what_is_stored_is_what_the_model_gives(two_bundles: Api, next_bundle: P
         )
     )
     model = embedded(next_bundle, crop_of(two_bundles, template_id)).astype(np.float32)
-    assert packed == model.astype("<f4").tobytes()
+    protection = two_bundles.runtime.default.gallery.shown.of.protection
+    assert packed == protection.protect(model[None]).astype("<f4").tobytes()
 
 
 def test_templates_without_a_picture_stop_the_switch_unless_allowed(two_bundles: Api) -> None:

@@ -37,6 +37,9 @@ def _run_backup(args: argparse.Namespace) -> int:
     with args.file.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     say(f"{args.file}: {size} bytes, SHA-256 {digest}")
+    secrets = settings_of(args).secrets
+    if secrets.ids():
+        say(f"The secrets are not in it: keep a copy of what is in {secrets.place}, elsewhere.")
     return 0
 
 

@@ -30,6 +30,13 @@ def add_command(
         help="file of the gallery, or a postgresql:// URL (default: ONEGLANCE_GALLERY, else "
         "data/gallery.sqlite3)",
     )
+    parser.add_argument(
+        "--gallery-secret-file",
+        type=Path,
+        metavar="FILE",
+        help="file of what templates are protected by (default: ONEGLANCE_GALLERY_SECRET_FILE, "
+        "else beside the gallery file)",
+    )
     if collection:
         parser.add_argument(
             "--collection",
@@ -68,6 +75,7 @@ def opened(
         collection=settings.collection,
         tier=settings.search_tier,
         scoring=settings.subject_score,
+        secrets=settings.secrets,
     )
 
 
@@ -75,7 +83,7 @@ def opened_all(args: argparse.Namespace) -> AbstractContextManager[Galleries]:
     """The gallery with all its collections, none of them made ready for searches."""
     settings = settings_of(args)
     check_there(settings.gallery)
-    return closing(Galleries.open(settings.gallery))
+    return closing(Galleries.open(settings.gallery, secrets=settings.secrets))
 
 
 def check_there(location: str) -> None:

@@ -23,6 +23,7 @@ def _run(args: argparse.Namespace) -> int:
     from index.portable.exporting import export_collection
 
     with opened(args) as gallery:
+        protected = bool(gallery.shown.of.protection.label)
         bar = progress("export", total=gallery.subject_count, unit="subject")
         with bar:
             for exported in export_collection(gallery, args.file, crops=not args.no_crops):
@@ -32,4 +33,6 @@ def _run(args: argparse.Namespace) -> int:
         f"{args.file}: {exported.subjects} subjects{kept}, {exported.templates} templates, "
         f"{args.file.stat().st_size} bytes"
     )
+    if protected:
+        say("Embeddings in it are plain, for any gallery to take them: keep it as you keep photos.")
     return 0

@@ -1,0 +1,40 @@
+"""oneglance gallery rekey."""
+
+import argparse
+import dataclasses
+from typing import Any
+
+from service.commands.gallery.common import add_command, opened, progress, say
+from service.commands.rekeying_words import rekeyed_in_words
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands,
+        "rekey",
+        _run,
+        help="turn a collection's templates by another secret rotation, and remove the former "
+        "ones; protects a collection that was not. A running service does it by `oneglance "
+        "collections rekey`. The same command, without --new-secret, goes on after an interruption",
+    )
+    parser.add_argument(
+        "--new-secret",
+        action="store_true",
+        help="make a new secret first: where the former one, too, may be in the wrong hands",
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    from index.rekeying import Rekeying
+
+    with opened(args) as gallery:
+        job = Rekeying.begin(gallery, new_secret=args.new_secret)
+        with progress("re-key", total=gallery.template_count, unit="template") as bar:
+            for done in job.rekey():
+                bar.update(done - bar.n)
+        job.switch(gallery)
+        for _ in job.clean():
+            pass
+        say(rekeyed_in_words(gallery.collection_id, **dataclasses.asdict(job.result())))
+    return 0

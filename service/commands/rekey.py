@@ -1,0 +1,42 @@
+"""oneglance collections rekey: another secret for the same templates, by the running service."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from service.commands.connection import add_command, answer_json
+from service.commands.gallery.common import say
+from service.commands.rekeying_words import rekeyed_in_words
+from service.commands.waiting import wait
+
+if TYPE_CHECKING:
+    from service.client import Client
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands,
+        "rekey",
+        _run,
+        help="let the service turn a collection's templates by another secret rotation, while it "
+        "answers as before, and remove the former ones: after its database was stolen, or to "
+        "protect what is not yet. The same command, without --new-secret, goes on after an "
+        "interruption",
+        collection=False,
+    )
+    parser.add_argument("collection_id", metavar="NAME")
+    parser.add_argument(
+        "--new-secret",
+        action="store_true",
+        help="make a new secret first: where the former one, too, may be in the wrong hands",
+    )
+
+
+def _run(args: argparse.Namespace, client: "Client") -> int:
+    job = client.rekey(args.collection_id, new_secret=args.new_secret).job
+    result = wait(client, job, what="re-key").result or {}
+    if args.json:
+        answer_json(result)
+    else:
+        say(rekeyed_in_words(args.collection_id, **result))
+    return 0

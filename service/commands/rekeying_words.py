@@ -1,0 +1,18 @@
+"""A re-keying that has ended, in words."""
+
+
+def rekeyed_in_words(
+    collection_id: str, *, secret_id: str, former_secret_id: str | None, former_in_use: bool
+) -> str:
+    """What protects the collection now, and what is to be done about the former secret."""
+    now = f"{collection_id} is protected by the secret {secret_id}"
+    if former_secret_id is None:
+        return f"{now}: keep a copy of it apart from the database"
+    if former_secret_id == secret_id:
+        return f"{now}, with a new salt"
+    if former_in_use:
+        return f"{now}; other collections still need {former_secret_id}: re-key them, too"
+    return (
+        f"{now}; nothing in this gallery needs {former_secret_id} any more, only backups of "
+        "before: remove its line from the file of secrets when you can do without them"
+    )
