@@ -135,6 +135,7 @@ def _calls() -> list[Call]:
         ),
         ("list_keys", "GET", "/v1/keys", {}),
         ("delete_key", "DELETE", "/v1/keys/<key>", {}),
+        ("list_audit", "GET", "/v1/audit", {}),
         ("compreface.add", "POST", f"{compreface}/subjects", {"json": {"subject": "<subject>"}}),
         ("compreface.list_all", "GET", f"{compreface}/subjects", {}),
         (

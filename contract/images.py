@@ -129,6 +129,9 @@ def _looked_over(data: bytes, limits: ImageLimits) -> tuple[bytes, tuple[bytes, 
     """
     if is_jpeg(data):
         parts = jpeg_parts(data)
+        _check_pixels(parts.size, limits)
+        if parts.breaks_off:
+            raise ValueError("fewer bytes than a picture of its size has at least")
         return parts.file, (parts.exif, parts.xmp)
     # Pillow makes room for the canvas of a WebP as soon as it opens the file.
     size = png_size(data) if is_png(data) else webp_size(data) if is_webp(data) else None

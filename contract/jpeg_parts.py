@@ -23,6 +23,9 @@ MAX_SCANNED_PIXELS: Final = 1_000_000_000
 _EXIF: Final = b"Exif\0\0"
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _SOF: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_SOF_ARITHMETIC: Final = 0xC9
+# A block of 64 has a code of a bit at least, that of its mean.
+_MOST_PIXELS_A_BYTE: Final = 512
 _SOS, _EOI, _APP0, _APP1, _APP14, _COM = 0xDA, 0xD9, 0xE0, 0xE1, 0xEE, 0xFE
 # Markers that stand alone, without a length: restarts, start and end of an image, TEM.
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xDA)})
@@ -32,11 +35,16 @@ _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JpegParts:
-    """file: what a decoder needs of it. exif, xmp: payloads behind their marks, b"" for none."""
+    """file: what a decoder needs of it. exif, xmp: payloads behind their marks, b"" for none.
+
+    size: width and height. breaks_off: no picture of that size has so few bytes.
+    """
 
     file: bytes
     exif: bytes
     xmp: bytes
+    size: tuple[int, int]
+    breaks_off: bool
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -50,13 +58,14 @@ def jpeg_parts(data: bytes) -> JpegParts:
     Raises ValueError (it breaks off) or ImageTooLargeError (too many segments or scans).
     """
     kept, payloads = [data[:2]], {_EXIF: b"", _XMP: b""}
-    pixels = components = end = 0
+    width = height = components = end = 0
+    is_huffman = False
     body = b""
     for marker, start, end in _segments(data):
         body = data[start + 2 : end]
         if marker in _SOF and len(body) >= 6:
-            pixels = int.from_bytes(body[1:3]) * int.from_bytes(body[3:5])
-            components = body[5]
+            height, width = int.from_bytes(body[1:3]), int.from_bytes(body[3:5])
+            components, is_huffman = body[5], marker < _SOF_ARITHMETIC
         if marker == _APP1:
             for mark, known in payloads.items():
                 if body.startswith(mark) and not known:
@@ -65,9 +74,15 @@ def jpeg_parts(data: bytes) -> JpegParts:
             kept.append(b"\xff" + bytes([marker]) + data[start:end])
     # The scan's header is the last.
     if not body or body[0] < components or not _is_whole(body):
-        _check_scans(data, end, pixels)
+        _check_scans(data, end, width * height)
     kept.append(data[end:])
-    return JpegParts(file=b"".join(kept), exif=payloads[_EXIF], xmp=payloads[_XMP])
+    return JpegParts(
+        file=b"".join(kept),
+        exif=payloads[_EXIF],
+        xmp=payloads[_XMP],
+        size=(width, height),
+        breaks_off=is_huffman and len(data) * _MOST_PIXELS_A_BYTE < width * height,
+    )
 
 
 def scans_allowed(pixels: int) -> int:

@@ -18,7 +18,7 @@ from index.memory_searcher import MemorySearcher, remove_snapshot, snapshot_path
 from index.scoring import SCORINGS, ScoringName
 from index.searcher import Searcher
 from index.sqlite import SqliteDatabase
-from index.tables import collections
+from index.tables import audit, collections
 from index.tables.collections import StoredCollection
 from index.tables.templates import UnderContract
 from index.tiers import Tier
@@ -42,7 +42,7 @@ class Galleries:
         """Take over an open database."""
         self.database = database
         self.scoring = SCORINGS[scoring]
-        self.queue = WriteQueue(database)
+        self.queue = WriteQueue(database, last=audit.seal)
         self._tier = tier
         # The view of each open collection, by its number.
         self._views: dict[int, View] = {}

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 from contract.embedding_contract import EmbeddingContract
 from contract.errors import SubjectNotFoundError, TemplateNotFoundError
+from index.audit_log import check_log
 from index.checks import (
     check_crops,
     check_embeddings,
@@ -331,6 +332,7 @@ class Gallery(OpenCollection):
         self.galleries.database.verify()
         with self.galleries.database.reading() as c:
             collections.check_counts(c, self.number)
+            check_log(c)
         self._view.searcher.check()
 
 

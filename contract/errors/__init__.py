@@ -19,6 +19,7 @@ OneGlanceError
 │   ├── ReembeddingConflictError  not possible where a re-embedding is, or is not, under way
 │   ├── MissingTemplatesError     a switch after which templates would not be found
 │   ├── NoCropsError              nothing is stored that could be embedded anew
+│   ├── AuditBrokenError          the audit log was changed, or cut
 │   ├── CollectionNotFoundError
 │   ├── CollectionExistsError
 │   ├── CollectionInUseError      the service was started for it
@@ -77,6 +78,7 @@ from contract.errors.bundles import (
     ManifestError,
 )
 from contract.errors.gallery import (
+    AuditBrokenError,
     CollectionExistsError,
     CollectionInUseError,
     CollectionNotFoundError,
@@ -126,6 +128,7 @@ from contract.errors.work import (
 
 __all__ = [
     "AccessError",
+    "AuditBrokenError",
     "BundleError",
     "BundleFileError",
     "BundleNotFoundError",

@@ -7,6 +7,16 @@ class GalleryError(OneGlanceError):
     """Root of what goes wrong with a gallery."""
 
 
+class AuditBrokenError(GalleryError):
+    """The audit log is no unbroken chain any more. place: of the first entry that does not fit."""
+
+    def __init__(self, place: int, why: str) -> None:
+        super().__init__(
+            f"The audit log breaks at entry {place}: {why}. Compare it with a copy kept elsewhere."
+        )
+        self.place = place
+
+
 class CollectionExistsError(GalleryError):
     """There is a collection of that id already."""
 

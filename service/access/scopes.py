@@ -68,6 +68,7 @@ OPERATIONS: Final[dict[str, tuple[Scope, ...]]] = {
     "create_key": ADMIN,
     "list_keys": ADMIN,
     "delete_key": ADMIN,
+    "list_audit": ADMIN,
     # /api/v1, CompreFace's interface.
     "compreface.add": ENROLL,
     "compreface.list_all": ENROLL,
@@ -84,7 +85,9 @@ OPERATIONS: Final[dict[str, tuple[Scope, ...]]] = {
 }
 
 # About the service as a whole: only a key that is for all collections may.
-WHOLE_SERVICE: Final = frozenset({"get_metrics", "create_key", "list_keys", "delete_key"})
+WHOLE_SERVICE: Final = frozenset(
+    {"get_metrics", "create_key", "list_keys", "delete_key", "list_audit"}
+)
 
 
 def in_order(scopes: Collection[str]) -> tuple[Scope, ...]:

@@ -11,6 +11,7 @@ import anyio.to_thread
 import httpx
 
 from service.client import (
+    audit_calls,
     collection_calls,
     export_calls,
     feedback_calls,
@@ -112,6 +113,8 @@ class AsyncClient:
     create_key = _sends(key_calls.create_key)
     list_keys = _sends(key_calls.list_keys)
     delete_key = _sends(key_calls.delete_key)
+
+    list_audit = _sends(audit_calls.list_audit)
 
     list_bundles = _sends(service_calls.list_bundles)
     get_job = _sends(service_calls.get_job)

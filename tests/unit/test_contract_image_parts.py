@@ -167,6 +167,21 @@ def test_a_png_of_fewer_bytes_than_its_size_can_have_is_damaged() -> None:
         decode_image(b"\x89PNG\r\n\x1a\n" + parts)
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True, "quality": 1}])
+def test_the_most_compressed_jpeg_is_not_taken_for_a_broken_one(options: Any) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (4_000, 3_000)).save(buffer, "JPEG", **options)
+    assert decode_image(buffer.getvalue()).shape == (3_000, 4_000, 3)
+
+
+def test_a_jpeg_of_fewer_bytes_than_its_size_can_have_is_damaged() -> None:
+    jpeg = made("JPEG")
+    place = jpeg.index(b"\xff\xc0") + 5
+    with pytest.raises(DamagedImageError) as caught:
+        decode_image(jpeg[:place] + struct.pack(">HH", 6_000, 6_000) + jpeg[place + 4 :])
+    assert "fewer bytes" in str(caught.value.__cause__)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_orientation_is_what_pillow_reads(orientation: int, order: str) -> None:

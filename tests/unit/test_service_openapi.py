@@ -61,6 +61,7 @@ def test_the_snapshot_has_every_route() -> None:
         ("post", "/v1/keys"),
         ("get", "/v1/keys"),
         ("delete", "/v1/keys/{key_id}"),
+        ("get", "/v1/audit"),
         ("get", "/healthz"),
         ("get", "/readyz"),
         ("get", "/metrics"),
