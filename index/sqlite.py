@@ -213,6 +213,11 @@ class SqliteDatabase:
         self._unerased = True
         self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_ms=_ERASURE_WAIT_MS)
 
+    @property
+    def has_overwritten(self) -> bool:
+        """See Database. False while a reader holds the log up."""
+        return not self._unerased
+
     def verify(self) -> None:
         """See Database."""
         with self.reading() as connection:

@@ -27,6 +27,7 @@ OneGlanceError
 │   ├── TemplateNotFoundError
 │   ├── TemplateExistsError       a template of that id is there already
 │   ├── CropNotFoundError         the template is there, its picture was not stored
+│   ├── ErasureNotFoundError      nobody of that id was removed
 │   ├── FeedbackNotFoundError
 │   ├── FeedbackOutdatedError     on a search by other embeddings than there are now
 │   ├── SubjectConflictError      the subject exists and says something else
@@ -83,6 +84,7 @@ from contract.errors.gallery import (
     CollectionInUseError,
     CollectionNotFoundError,
     CropNotFoundError,
+    ErasureNotFoundError,
     FeedbackNotFoundError,
     FeedbackOutdatedError,
     GalleryError,
@@ -140,6 +142,7 @@ __all__ = [
     "CropNotFoundError",
     "DamagedImageError",
     "EmptyFileError",
+    "ErasureNotFoundError",
     "ExportNotFoundError",
     "FeedbackNotFoundError",
     "FeedbackOutdatedError",

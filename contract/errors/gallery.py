@@ -71,6 +71,17 @@ class CropNotFoundError(GalleryError):
         self.template_id = template_id
 
 
+class ErasureNotFoundError(GalleryError):
+    """No subject of that id was ever removed."""
+
+    def __init__(self, subject_id: str) -> None:
+        super().__init__(
+            f"No subject {subject_id!r} was removed from this collection: delete it first, or name "
+            "its collection."
+        )
+        self.subject_id = subject_id
+
+
 class FeedbackNotFoundError(GalleryError):
     """No feedback of that id."""
 

@@ -38,6 +38,7 @@ OPERATIONS: Final[dict[str, tuple[Scope, ...]]] = {
     "update_subject": ENROLL,
     "merge_subject": ENROLL,
     "delete_subject": ENROLL,
+    "get_erasure": ENROLL,
     "list_templates": ENROLL,
     "get_template": ENROLL,
     "get_crop": ENROLL,

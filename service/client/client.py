@@ -85,6 +85,7 @@ class Client:
     update_subject = _sends(subject_calls.update_subject)
     merge_subject = _sends(subject_calls.merge_subject)
     delete_subject = _sends(subject_calls.delete_subject)
+    get_erasure = _sends(subject_calls.get_erasure)
     list_templates = _sends(subject_calls.list_templates)
     get_template = _sends(subject_calls.get_template)
     get_crop = _sends(subject_calls.get_crop)
