@@ -10,7 +10,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
-	proof-quality proof-recall proof-simpsons proof-input proof-schema proof-scopes proof-compreface proof-import proof-serve \
+	proof-quality proof-recall proof-simpsons proof-input proof-images proof-schema proof-scopes proof-compreface proof-import proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	proof-replicas proof-rekey proof-stolen proof-container \
 	bench-search bench-rabitq bench-enrol bench-portable \
@@ -242,6 +242,9 @@ bench-enrol: $(STAMP) ## bar: durable enrolment and removal in 5 ms, 1,000/s, st
 
 proof-input: $(STAMP) ## bar: bad input is answered clearly, fast and in little memory
 	$(BIN)/python -m benchmarks.bad_input
+
+proof-images: $(STAMP) ## bar: 100,000 damaged images and 31 bombs: no crash, no hang, no 5xx
+	$(BIN)/python -m benchmarks.fuzz_images
 
 proof-schema: $(STAMP) ## bar: schemathesis over every operation finds nothing, 200 examples each
 	$(BIN)/python -m benchmarks.schema_check

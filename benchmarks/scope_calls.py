@@ -96,6 +96,7 @@ def _calls() -> list[Call]:
             {"json": {"into": "nobody"}},
         ),
         ("delete_subject", "DELETE", f"/v1/subjects/<subject>{OF_COLLECTION}", {}),
+        ("get_erasure", "GET", f"/v1/subjects/<subject>/erasure{OF_COLLECTION}", {}),
         ("list_templates", "GET", f"/v1/subjects/<subject>/templates{OF_COLLECTION}", {}),
         ("get_template", "GET", f"/v1/templates/<template>{OF_COLLECTION}", {}),
         ("get_crop", "GET", f"/v1/templates/<template>/crop{OF_COLLECTION}", {}),
@@ -136,6 +137,7 @@ def _calls() -> list[Call]:
         ),
         ("list_keys", "GET", "/v1/keys", {}),
         ("delete_key", "DELETE", "/v1/keys/<key>", {}),
+        ("list_audit", "GET", "/v1/audit", {}),
         ("compreface.add", "POST", f"{compreface}/subjects", {"json": {"subject": "<subject>"}}),
         ("compreface.list_all", "GET", f"{compreface}/subjects", {}),
         (

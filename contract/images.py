@@ -2,15 +2,17 @@
 
 Pixel convention at this boundary: uint8, (height, width, 3), RGB, EXIF orientation applied, origin
 top left. The format is told from the content, never from a name. Size in bytes and in pixels is
-checked before any pixel is decoded, so that a small file cannot ask for a large memory.
+checked before any pixel is decoded, and so is what else a file is made of, so that none can ask for
+much memory or time.
 """
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from contract.errors import (
     DamagedImageError,
@@ -18,6 +20,10 @@ from contract.errors import (
     ImageTooLargeError,
     NotAnImageError,
 )
+from contract.jpeg_parts import is_jpeg, jpeg_parts
+from contract.orientation import orientation_of
+from contract.png_parts import check_png, is_png, png_size
+from contract.webp_parts import check_webp, is_webp, webp_size
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 
@@ -66,7 +72,7 @@ def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
     Transparent parts become white; CMYK, palette, grey and 16-bit images are converted; of an
     animation the first frame is taken.
     Raises EmptyFileError, NotAnImageError (another format), DamagedImageError (broken off or
-    broken) or ImageTooLargeError.
+    broken) or ImageTooLargeError (of pixels, bytes, scans, frames or parts).
     """
     return decode_reduced(data, limits, longest_px=None).pixels
 
@@ -85,14 +91,16 @@ def decode_reduced(data: bytes, limits: ImageLimits, *, longest_px: int | None) 
             "send a smaller or more compressed image."
         )
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_pixels(image, limits)
+        file, said = _looked_over(data, limits)
+        with Image.open(io.BytesIO(file), formats=FORMATS) as image:
+            _check_pixels(image.size, limits)
             width, height = image.size
             if longest_px is not None and image.format == "JPEG":
                 # Pillow takes the smallest of its sizes of which no side is below this.
                 times = max(1, max(width, height) // longest_px)
                 image.draft(None, (max(1, width // times), max(1, height // times)))
-            turn = _turn(image)
+            image.load()
+            turn = _TURNS.get(orientation_of(*(said or _told_by(image))))
             if turn in _SIDES_SWAPPED:
                 width, height = height, width
             upright = image if turn is None else image.transpose(turn)
@@ -114,8 +122,30 @@ def decode_reduced(data: bytes, limits: ImageLimits, *, longest_px: int | None) 
         ) from error
 
 
-def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
-    width, height = image.size
+def _looked_over(data: bytes, limits: ImageLimits) -> tuple[bytes, tuple[bytes, bytes] | None]:
+    """What of a file goes to Pillow; of a JPEG the EXIF and XMP, which do not.
+
+    Raises ValueError (it breaks off) or ImageTooLargeError (it would keep a decoder busy, too).
+    """
+    if is_jpeg(data):
+        parts = jpeg_parts(data)
+        _check_pixels(parts.size, limits)
+        if parts.breaks_off:
+            raise ValueError("fewer bytes than a picture of its size has at least")
+        return parts.file, (parts.exif, parts.xmp)
+    # Pillow makes room for the canvas of a WebP as soon as it opens the file.
+    size = png_size(data) if is_png(data) else webp_size(data) if is_webp(data) else None
+    if size is not None:
+        _check_pixels(size, limits)
+    if is_png(data):
+        check_png(data)
+    if is_webp(data):
+        check_webp(data)
+    return data, None
+
+
+def _check_pixels(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
     if width * height > limits.max_pixels:
         raise ImageTooLargeError(
             f"The image has {width} x {height} pixels, at most {limits.max_pixels} are taken: "
@@ -123,17 +153,16 @@ def _check_pixels(image: Image.Image, limits: ImageLimits) -> None:
         )
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What makes it upright, for which only that one field of the EXIF has to be readable.
-
-    Loads the pixels. Pillow's exif_transpose writes all of the EXIF block anew and fails on an odd
-    one, though the pixels are whole.
-    """
-    image.load()
-    try:
-        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except SyntaxError:  # what is marked as EXIF is none
-        return None
+def _told_by(image: Image.Image) -> tuple[bytes, bytes]:
+    """The EXIF and XMP of a loaded PNG or WebP."""
+    info = image.info
+    exif = info.get("exif", b"")
+    if not exif and isinstance(raw := info.get("Raw profile type exif"), str):
+        # As ImageMagick writes it: a name, a length, and lines of hex.
+        with suppress(ValueError):
+            exif = bytes.fromhex("".join(raw.split("\n")[3:]))
+    xmp = info.get("XML:com.adobe.xmp", info.get("xmp", b""))
+    return exif, xmp.encode() if isinstance(xmp, str) else xmp
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from contract.errors import KeyExistsError, KeyNotFoundError, TooManyKeysError
+from index.clock import now
 from index.database import Connection
 from index.galleries import Galleries
-from index.tables import api_keys
+from index.tables import api_keys, audit
 from index.tables.api_keys import StoredKey
 from index.write_queue import Shown
 
@@ -24,8 +25,12 @@ def stored_keys(galleries: Galleries) -> list[StoredKey]:
         return api_keys.all_keys(c)
 
 
-def add_key(galleries: Galleries, key: StoredKey, *, check: Check) -> list[StoredKey]:
+def add_key(
+    galleries: Galleries, key: StoredKey, *, check: Check, by: str | None = None
+) -> list[StoredKey]:
     """Keep a new key; all keys that there are then. check: looks at these before they are kept.
+
+    by: id of the key that asked for it, for the audit log; None where none was needed.
 
     Raises what `check` raises, KeyExistsError, TooManyKeysError or GalleryUnavailableError.
     """
@@ -40,13 +45,28 @@ def add_key(galleries: Galleries, key: StoredKey, *, check: Check) -> list[Store
         after = [*present, key]
         check(after)
         api_keys.insert_key(c, key)
+        # Not its name, which may be a person's.
+        audit.log_service(
+            c,
+            "create_key",
+            at=now(),
+            key_id=key.id,
+            scopes=key.scopes,
+            collections=key.collections,
+            expires_at=key.expires_at,
+            by=by,
+        )
         return after, Shown()
 
     return galleries.queue.run(work, lambda change: None)
 
 
-def remove_key(galleries: Galleries, key_id: str, *, check: Check) -> list[StoredKey]:
+def remove_key(
+    galleries: Galleries, key_id: str, *, check: Check, by: str | None = None
+) -> list[StoredKey]:
     """Remove a key; all keys that there are then. check: looks at these before it is removed.
+
+    by: as of add_key.
 
     Raises what `check` raises, KeyNotFoundError or GalleryUnavailableError.
     """
@@ -57,6 +77,7 @@ def remove_key(galleries: Galleries, key_id: str, *, check: Check) -> list[Store
         if not api_keys.remove_key(c, key_id):
             raise KeyNotFoundError(key_id)
         check(after)
+        audit.log_service(c, "delete_key", at=now(), key_id=key_id, by=by)
         return after, Shown()
 
     return galleries.queue.run(work, lambda change: None)

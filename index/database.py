@@ -47,6 +47,10 @@ class Database(Protocol):
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction, durable once its block has ended without an error, else undone."""
 
+    @property
+    def has_overwritten(self) -> bool:
+        """Whether no copy of anything that was removed is left in the database's files."""
+
     def erased(self) -> None:
         """Told after a removal was committed: leave no copy of it where that can be avoided."""
 

@@ -21,7 +21,7 @@ from index.protection.secrets import GallerySecrets, secret_path_beside
 from index.scoring import SCORINGS, ScoringName
 from index.searcher import Searcher
 from index.sqlite import SqliteDatabase
-from index.tables import collections
+from index.tables import audit, collections
 from index.tables.collections import StoredCollection
 from index.tables.templates import UnderContract
 from index.tiers import Tier
@@ -53,7 +53,7 @@ class Galleries:
         self.database = database
         self.protector = Protector(secrets)
         self.scoring = SCORINGS[scoring]
-        self.queue = WriteQueue(database)
+        self.queue = WriteQueue(database, last=audit.seal)
         self._tier = tier
         # The view of each open collection, by its number.
         self._views: dict[int, View] = {}

@@ -18,6 +18,7 @@ from contract.errors import (
     SwitchedMeanwhileError,
     TemplateNotFoundError,
 )
+from index.audit_log import check_log
 from index.checks import (
     check_crops,
     check_embeddings,
@@ -350,6 +351,7 @@ class Gallery(OpenCollection):
         self.galleries.database.verify()
         with self.galleries.database.reading() as c:
             collections.check_counts(c, self.number)
+            check_log(c)
         self.shown.searcher.check()
 
 

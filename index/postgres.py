@@ -125,6 +125,11 @@ class PostgresDatabase:
                     f"The {self.place} undid a write, a part of which had failed."
                 )
 
+    @property
+    def has_overwritten(self) -> bool:
+        """See Database. Never known: see erased()."""
+        return False
+
     def erased(self) -> None:
         """Nothing, at once: a removed row is in no answer any more, but its bytes stay for a while.
 

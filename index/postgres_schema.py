@@ -9,13 +9,15 @@ from typing import Final
 from contract.errors import GalleryError, GalleryUnavailableError
 from index.postgres_connection import PostgresConnection
 from index.postgres_errors import damaged
+from index.tables import audit
 
 SCHEMA_VERSION: Final = 5
 PGVECTOR_AT_LEAST: Final = (0, 8)
 _TABLES_1: Final = ("contracts", "collections", "subjects", "templates", "crops", "audit")
 _TABLES_2: Final = (*_TABLES_1, "calibrations")
-TABLES: Final = (*_TABLES_2, "feedback", "api_keys")
-_TABLES_OF: Final = {1: _TABLES_1, 2: _TABLES_2, 3: _TABLES_2, 4: TABLES, 5: TABLES}
+_TABLES_4: Final = (*_TABLES_2, "feedback", "api_keys")
+TABLES: Final = (*_TABLES_4, "audit_head")
+_TABLES_OF: Final = {1: _TABLES_1, 2: _TABLES_2, 3: _TABLES_2, 4: _TABLES_4, 5: TABLES}
 # Two replicas that start at once must not both make or change the tables: "OneGlanc" as a number.
 _SETUP_LOCK: Final = 0x4F6E65476C616E63
 
@@ -140,13 +142,25 @@ ALTER TABLE contracts ADD COLUMN protection text COLLATE "C" NOT NULL DEFAULT ''
 ALTER TABLE contracts DROP CONSTRAINT contracts_id_key;
 ALTER TABLE contracts ADD UNIQUE (id, protection);
 """
+_AUDIT_CHAIN: Final = """
+ALTER TABLE audit ALTER COLUMN collection_id DROP NOT NULL;
+ALTER TABLE audit ALTER COLUMN revision DROP NOT NULL;
+ALTER TABLE audit ADD COLUMN place bigint UNIQUE;
+ALTER TABLE audit ADD COLUMN previous_sha256 text COLLATE "C";
+ALTER TABLE audit ADD COLUMN sha256 text COLLATE "C";
+CREATE INDEX audit_unsealed ON audit (number) WHERE place IS NULL;
+CREATE TABLE audit_head (place bigint NOT NULL, sha256 text COLLATE "C" NOT NULL);
+INSERT INTO audit_head VALUES
+    (0, '0000000000000000000000000000000000000000000000000000000000000000');
+"""
 # To each version from the one before; 0 is a database without tables.
 _STEPS: Final = {
     1: _CREATE_1,
     2: _CALIBRATIONS,
     3: _NAMES,
     4: _FEEDBACK + _API_KEYS,
-    5: _PROTECTION,
+    # What was entered before is chained as it is then, at the end of the same transaction.
+    5: _PROTECTION + _AUDIT_CHAIN,
 }
 
 
@@ -197,6 +211,8 @@ def make_current(connection: PostgresConnection) -> None:
         for statement in _STEPS[step].split(";\n"):
             if statement.strip():
                 connection.execute(statement)
+    # What older versions have entered.
+    audit.seal(connection)
     if version == 0:
         connection.execute("INSERT INTO schema_version VALUES ('oneglance', ?)", (SCHEMA_VERSION,))
     else:

@@ -24,6 +24,7 @@ from index.lock import ProcessLock
 from index.records import Embeddings
 from index.sqlite_errors import damaged, opening_errors, storage_errors
 from index.sqlite_scrubbing import scrubbing_vfs
+from index.tables import audit
 
 _BUSY_TIMEOUT_MS: Final = 2_000
 # A search reads for some milliseconds; who reads for longer is not waited for.
@@ -146,8 +147,9 @@ class SqliteDatabase:
             # as if the commit had failed, which it has not.
             raw.set_wal_hook(self._note_log)
             if empty or version < schema.SCHEMA_VERSION:
-                with self.writing():
+                with self.writing() as connection:
                     schema.create_tables(raw) if empty else schema.migrate(raw, version)
+                    audit.seal(connection)
             raw.pragma("foreign_keys", "on")
             if version < schema.SCHEMA_VERSION:
                 self.verify()
@@ -210,6 +212,11 @@ class SqliteDatabase:
         """
         self._unerased = True
         self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE, wait_ms=_ERASURE_WAIT_MS)
+
+    @property
+    def has_overwritten(self) -> bool:
+        """See Database. False while a reader holds the log up."""
+        return not self._unerased
 
     def verify(self) -> None:
         """See Database."""

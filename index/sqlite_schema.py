@@ -152,7 +152,36 @@ INSERT INTO contracts_6 (number, id, embedding_size, d_max)
 DROP TABLE contracts;
 ALTER TABLE contracts_6 RENAME TO contracts;
 """
-_CREATE: Final = _CREATE_2 + _CALIBRATIONS + _NAMES + _FEEDBACK + _API_KEYS + _PROTECTION
+# One chain through all collections: each entry has a place in it, its own hash and that of the one
+# before. Entries have none until the end of their transaction. audit_head is the newest, and what
+# writers wait for.
+_AUDIT_CHAIN: Final = """
+ALTER TABLE audit RENAME TO audit_5;
+DROP INDEX audit_of_subject;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    place INTEGER UNIQUE,
+    at TEXT NOT NULL,
+    collection_id TEXT,
+    revision INTEGER,
+    action TEXT NOT NULL,
+    subject_id TEXT,
+    detail TEXT NOT NULL,
+    previous_sha256 TEXT,
+    sha256 TEXT
+) STRICT;
+INSERT INTO audit (number, at, collection_id, revision, action, subject_id, detail)
+    SELECT number, at, collection_id, revision, action, subject_id, detail FROM audit_5;
+DROP TABLE audit_5;
+CREATE INDEX audit_of_subject ON audit (collection_id, subject_id);
+CREATE INDEX audit_unsealed ON audit (number) WHERE place IS NULL;
+CREATE TABLE audit_head (place INTEGER NOT NULL, sha256 TEXT NOT NULL) STRICT;
+INSERT INTO audit_head VALUES
+    (0, '0000000000000000000000000000000000000000000000000000000000000000');
+"""
+_CREATE: Final = (
+    _CREATE_2 + _CALIBRATIONS + _NAMES + _FEEDBACK + _API_KEYS + _PROTECTION + _AUDIT_CHAIN
+)
 _TABLES_3: Final = {
     *("contracts", "collections", "subjects", "templates", "crops", "audit", "calibrations"),
 }
@@ -163,7 +192,7 @@ _TABLES_OF: Final = {
     3: _TABLES_3,
     4: _TABLES_3,
     5: {*_TABLES_3, "feedback", "api_keys"},
-    6: {*_TABLES_3, "feedback", "api_keys"},
+    6: {*_TABLES_3, "feedback", "api_keys", "audit_head"},
 }
 
 # From the version that is the key to the next one. Numbers and ids stay what they were.
@@ -204,7 +233,8 @@ DROP TABLE gallery_1;
     2: _CALIBRATIONS,
     3: _NAMES,
     4: _FEEDBACK + _API_KEYS,
-    5: _PROTECTION,
+    # What was entered before is chained as it is then, at the end of the same transaction.
+    5: _PROTECTION + _AUDIT_CHAIN,
 }
 
 

@@ -41,8 +41,12 @@ class _Job:
 class WriteQueue:
     """The writes to one database. Any thread may call anything."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, *, last: Callable[[Connection], None] | None = None
+    ) -> None:
+        """last: done in each transaction that changes something, right before its commit."""
         self._database = database
+        self._last = last
         # Held by the leader at work, and by whoever needs that nobody writes.
         self._lock = threading.Lock()
         # Guards the two below, for moments only.
@@ -164,6 +168,8 @@ class WriteQueue:
                 job.error = error
         if all(job.error for job in jobs):
             raise _NothingToCommit
+        if self._last is not None:
+            self._last(connection)
 
 
 def _show(jobs: list[_Job]) -> None:

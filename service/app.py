@@ -14,6 +14,7 @@ from service.description import DescribedApp
 from service.request_id import RequestId
 from service.request_metrics import RequestMetrics
 from service.routes import (
+    audit,
     bundles,
     calibrations,
     collections,
@@ -56,6 +57,7 @@ ROUTES = (
     exports,
     jobs,
     keys,
+    audit,
     health,
     metrics,
     compreface,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from contract.errors import OneGlanceError
 from service.commands import (
+    audit,
     bundles,
     collections,
     doctor,
@@ -36,6 +37,7 @@ COMMANDS = (
     bundles,
     jobs,
     keys,
+    audit,
     doctor,
     gallery,
 )

@@ -54,6 +54,7 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.TemplateNotFoundError: Kind(404, "template_not_found", "No such template"),
     e.TemplateExistsError: Kind(409, "template_exists", "The template is there already"),
     e.CropNotFoundError: Kind(404, "crop_not_found", "No picture is stored"),
+    e.ErasureNotFoundError: Kind(404, "erasure_not_found", "Nobody of that id was removed"),
     e.FeedbackNotFoundError: Kind(404, "feedback_not_found", "No such feedback"),
     e.FeedbackOutdatedError: Kind(409, "feedback_outdated", "On a search by another bundle"),
     e.CollectionNotFoundError: Kind(404, "collection_not_found", "No such collection"),

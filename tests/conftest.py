@@ -378,3 +378,4 @@ def empty_postgres(dsn: str) -> None:
 
     with psycopg.connect(dsn) as connection:
         connection.execute(f"TRUNCATE {', '.join(TABLES)} RESTART IDENTITY CASCADE".encode())
+        connection.execute("INSERT INTO audit_head VALUES (0, repeat('0', 64))")

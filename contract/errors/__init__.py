@@ -19,6 +19,7 @@ OneGlanceError
 │   ├── ReembeddingConflictError  not possible where a re-embedding is, or is not, under way
 │   ├── MissingTemplatesError     a switch after which templates would not be found
 │   ├── NoCropsError              nothing is stored that could be embedded anew
+│   ├── AuditBrokenError          the audit log was changed, or cut
 │   ├── CollectionNotFoundError
 │   ├── CollectionExistsError
 │   ├── CollectionInUseError      the service was started for it
@@ -26,6 +27,7 @@ OneGlanceError
 │   ├── TemplateNotFoundError
 │   ├── TemplateExistsError       a template of that id is there already
 │   ├── CropNotFoundError         the template is there, its picture was not stored
+│   ├── ErasureNotFoundError      nobody of that id was removed
 │   ├── FeedbackNotFoundError
 │   ├── FeedbackOutdatedError     on a search by other embeddings than there are now
 │   ├── SubjectConflictError      the subject exists and says something else
@@ -78,10 +80,12 @@ from contract.errors.bundles import (
     ManifestError,
 )
 from contract.errors.gallery import (
+    AuditBrokenError,
     CollectionExistsError,
     CollectionInUseError,
     CollectionNotFoundError,
     CropNotFoundError,
+    ErasureNotFoundError,
     FeedbackNotFoundError,
     FeedbackOutdatedError,
     GalleryError,
@@ -128,6 +132,7 @@ from contract.errors.work import (
 
 __all__ = [
     "AccessError",
+    "AuditBrokenError",
     "BundleError",
     "BundleFileError",
     "BundleNotFoundError",
@@ -139,6 +144,7 @@ __all__ = [
     "CropNotFoundError",
     "DamagedImageError",
     "EmptyFileError",
+    "ErasureNotFoundError",
     "ExportNotFoundError",
     "FeedbackNotFoundError",
     "FeedbackOutdatedError",

@@ -7,6 +7,16 @@ class GalleryError(OneGlanceError):
     """Root of what goes wrong with a gallery."""
 
 
+class AuditBrokenError(GalleryError):
+    """The audit log is no unbroken chain any more. place: of the first entry that does not fit."""
+
+    def __init__(self, place: int, why: str) -> None:
+        super().__init__(
+            f"The audit log breaks at entry {place}: {why}. Compare it with a copy kept elsewhere."
+        )
+        self.place = place
+
+
 class CollectionExistsError(GalleryError):
     """There is a collection of that id already."""
 
@@ -59,6 +69,17 @@ class CropNotFoundError(GalleryError):
             "to have it kept."
         )
         self.template_id = template_id
+
+
+class ErasureNotFoundError(GalleryError):
+    """No subject of that id was ever removed."""
+
+    def __init__(self, subject_id: str) -> None:
+        super().__init__(
+            f"No subject {subject_id!r} was removed from this collection: delete it first, or name "
+            "its collection."
+        )
+        self.subject_id = subject_id
 
 
 class FeedbackNotFoundError(GalleryError):

@@ -1,6 +1,5 @@
 """The statements that look up or store many rows at a time. Each takes a transaction under way."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -8,7 +7,6 @@ from typing import Any, Final, TypeVar
 from index.checks import metadata_text
 from index.database import Connection, Value
 from index.records import Embeddings, StoredSubject, Subject
-from index.tables.collections import StoredCollection
 from index.tables.pages import SUBJECT_COLUMNS, bare_subject
 from index.tables.runs import rows_by_keys
 from index.tables.templates import UnderContract
@@ -104,25 +102,6 @@ def insert_crops(c: Connection, new: Sequence[tuple[str, int, bytes]]) -> None:
     """New pictures: (template id, subject number, picture)."""
     sql = "INSERT INTO crops (template_id, subject_number, image) VALUES {}"
     _inserted(c, sql, new, lambda row: row, rows_at_once=_CROPS)
-
-
-def log_many(
-    c: Connection,
-    collection: StoredCollection,
-    action: str,
-    *,
-    at: str,
-    details: Sequence[tuple[str, dict[str, Any]]],
-) -> None:
-    """Enter a write in the audit log for many subjects: (subject id, detail)."""
-    _inserted(
-        c,
-        "INSERT INTO audit (at, collection_id, revision, action, subject_id, detail) VALUES {}",
-        details,
-        lambda entry: (
-            at, collection.id, collection.revision, action, entry[0], json.dumps(entry[1])
-        ),
-    )  # fmt: skip
 
 
 def _inserted(

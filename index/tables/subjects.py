@@ -104,6 +104,17 @@ def remove_subject(c: Connection, number: int) -> None:
     c.execute("DELETE FROM subjects WHERE number = ?", (number,))
 
 
+def count_held(c: Connection, number: int) -> dict[str, int]:
+    """What goes with a subject: embeddings under every contract, crops, and feedback naming it."""
+    (row,) = c.execute(
+        "SELECT (SELECT count(*) FROM templates WHERE subject_number = ?),"
+        " (SELECT count(*) FROM crops WHERE subject_number = ?),"
+        " (SELECT count(*) FROM feedback WHERE subject_number = ? OR other_number = ?)",
+        (number,) * 4,
+    )
+    return dict(zip(("embeddings", "crops", "feedback"), row, strict=True))
+
+
 def _one(c: Connection, where: str, collection: int, key: str) -> StoredSubject | None:
     if cannot_be_stored(key):
         return None

@@ -17,8 +17,9 @@ def remove_subjects(scope: Scope, ids: Sequence[str], *, action: str) -> Effect:
         if known is None:
             raise SubjectNotFoundError(subject_id)
         gone = templates.numbers_of(scope.c, scope.searched, known.number)
+        held = subjects.count_held(scope.c, known.number)
         subjects.remove_subject(scope.c, known.number)
-        scope.log(action, subject_id, templates=len(gone))
+        scope.log(action, subject_id, templates=len(gone), **held)
         removed += gone
         numbers.append(known.number)
     scope.count(subjects=-len(ids), templates=-len(removed))

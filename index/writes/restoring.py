@@ -11,7 +11,7 @@ from typing import Literal
 
 from index.checks import metadata_text
 from index.records import Embeddings, StoredSubject, StoredTemplate, Subject
-from index.tables import bulk, templates
+from index.tables import audit, bulk, templates
 from index.tables.bulk import HeldTemplate
 from index.writes.effect import Effect
 from index.writes.scope import Scope
@@ -207,7 +207,7 @@ def _carried_out(scope: Scope, steps: Sequence[_Step]) -> Effect:
         details.append((wish.subject.id, {"template_ids": ids}))
     stored = bulk.insert_templates(c, scope.searched, rows)
     bulk.insert_crops(c, crops)
-    bulk.log_many(c, collection, "restore", at=scope.at, details=details)
+    audit.log_many(c, collection, "restore", at=scope.at, details=details)
     scope.count(subjects=len(new), templates=len(rows))
     return Effect(
         revision=scope.revision,

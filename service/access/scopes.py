@@ -38,6 +38,7 @@ OPERATIONS: Final[dict[str, tuple[Scope, ...]]] = {
     "update_subject": ENROLL,
     "merge_subject": ENROLL,
     "delete_subject": ENROLL,
+    "get_erasure": ENROLL,
     "list_templates": ENROLL,
     "get_template": ENROLL,
     "get_crop": ENROLL,
@@ -69,6 +70,7 @@ OPERATIONS: Final[dict[str, tuple[Scope, ...]]] = {
     "create_key": ADMIN,
     "list_keys": ADMIN,
     "delete_key": ADMIN,
+    "list_audit": ADMIN,
     # /api/v1, CompreFace's interface.
     "compreface.add": ENROLL,
     "compreface.list_all": ENROLL,
@@ -85,7 +87,9 @@ OPERATIONS: Final[dict[str, tuple[Scope, ...]]] = {
 }
 
 # About the service as a whole: only a key that is for all collections may.
-WHOLE_SERVICE: Final = frozenset({"get_metrics", "create_key", "list_keys", "delete_key"})
+WHOLE_SERVICE: Final = frozenset(
+    {"get_metrics", "create_key", "list_keys", "delete_key", "list_audit"}
+)
 
 
 def in_order(scopes: Collection[str]) -> tuple[Scope, ...]:

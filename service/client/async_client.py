@@ -11,6 +11,7 @@ import anyio.to_thread
 import httpx
 
 from service.client import (
+    audit_calls,
     collection_calls,
     export_calls,
     feedback_calls,
@@ -84,6 +85,7 @@ class AsyncClient:
     update_subject = _sends(subject_calls.update_subject)
     merge_subject = _sends(subject_calls.merge_subject)
     delete_subject = _sends(subject_calls.delete_subject)
+    get_erasure = _sends(subject_calls.get_erasure)
     list_templates = _sends(subject_calls.list_templates)
     get_template = _sends(subject_calls.get_template)
     get_crop = _sends(subject_calls.get_crop)
@@ -114,6 +116,8 @@ class AsyncClient:
     create_key = _sends(key_calls.create_key)
     list_keys = _sends(key_calls.list_keys)
     delete_key = _sends(key_calls.delete_key)
+
+    list_audit = _sends(audit_calls.list_audit)
 
     list_bundles = _sends(service_calls.list_bundles)
     get_job = _sends(service_calls.get_job)

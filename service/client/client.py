@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Concatenate, ParamSpec, Self, TypeVar
 import httpx
 
 from service.client import (
+    audit_calls,
     collection_calls,
     export_calls,
     feedback_calls,
@@ -85,6 +86,7 @@ class Client:
     update_subject = _sends(subject_calls.update_subject)
     merge_subject = _sends(subject_calls.merge_subject)
     delete_subject = _sends(subject_calls.delete_subject)
+    get_erasure = _sends(subject_calls.get_erasure)
     list_templates = _sends(subject_calls.list_templates)
     get_template = _sends(subject_calls.get_template)
     get_crop = _sends(subject_calls.get_crop)
@@ -115,6 +117,8 @@ class Client:
     create_key = _sends(key_calls.create_key)
     list_keys = _sends(key_calls.list_keys)
     delete_key = _sends(key_calls.delete_key)
+
+    list_audit = _sends(audit_calls.list_audit)
 
     list_bundles = _sends(service_calls.list_bundles)
     get_job = _sends(service_calls.get_job)

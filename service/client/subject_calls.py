@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, Final, Literal
 
 from service.client.call import Call, answer, content, fields, nothing
+from service.erasure_answer import ErasureReport
 from service.schemas import SubjectList, SubjectOut
 from service.template_answer import TemplateList, TemplateOut
 
@@ -101,6 +102,17 @@ def delete_subject(subject_id: str, *, collection: str | None = None) -> Call[No
         ids={"subject_id": subject_id},
         params=fields(collection=collection),
         parse=nothing,
+    )
+
+
+def get_erasure(subject_id: str, *, collection: str | None = None) -> Call[ErasureReport]:
+    """What became of a subject that was removed, for the person who asked for it."""
+    return Call(
+        method="GET",
+        path="/v1/subjects/{subject_id}/erasure",
+        ids={"subject_id": subject_id},
+        params=fields(collection=collection),
+        parse=answer(ErasureReport),
     )
 
 

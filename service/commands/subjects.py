@@ -2,10 +2,12 @@
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.commands.connection import add_command, answer_json
 from service.commands.gallery.common import add_yes, confirm, say
+from service.commands.whole_file import check_place, whole_file
 from service.schemas import SubjectOut
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ def add(commands: Any) -> None:
     delete = add_command(own, "delete", _delete, help="remove a subject with all its templates")
     for parser in (show, rename, merge, delete):
         parser.add_argument("subject_id", metavar="SUBJECT_ID")
+    delete.add_argument(
+        "--report", type=Path, metavar="FILE", help="what was erased where, for the person"
+    )
     rename.add_argument("name", metavar="NAME")
     merge.add_argument("--into", required=True, metavar="SUBJECT_ID", help="the one that stays")
     template = add_command(
@@ -85,9 +90,15 @@ def _merge(args: argparse.Namespace, client: "Client") -> int:
 
 
 def _delete(args: argparse.Namespace, client: "Client") -> int:
+    if args.report is not None:
+        check_place(args.report, replace=False)
     subject = client.get_subject(args.subject_id, collection=args.collection)
     confirm(args, f"Remove {subject.id!r} with {subject.template_count} templates?")
     client.delete_subject(subject.id, collection=args.collection)
+    if args.report is not None:
+        report = client.get_erasure(subject.id, collection=args.collection)
+        with whole_file(args.report, replace=False) as file:
+            file.write(f"{report.model_dump_json(indent=2)}\n".encode())
     _tell_removed(args, subject.id)
     return 0
 

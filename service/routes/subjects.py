@@ -5,6 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from index.erasure import erasure_of
+from service.erasure_answer import ErasureReport
+from service.erasure_report import erasure_report
 from service.request_error import RequestError
 from service.routes.common import (
     CollectionQuery,
@@ -114,6 +117,23 @@ async def list_templates(
     served = await collection_of(runtime, collection)
     found = await runtime.workers.run(partial(served.gallery.templates, subject_id))
     return TemplateList(templates=[TemplateOut.of(template) for template in found])
+
+
+@router.get(
+    "/{subject_id}/erasure",
+    response_model=ErasureReport,
+    responses=problems(404, 409, 422, 503),
+)
+async def get_erasure(
+    subject_id: str, runtime: RuntimeDep, collection: CollectionQuery = None
+) -> ErasureReport:
+    """What became of a subject that was removed: what was erased where, and what may still be.
+
+    For the person who asked for it. Of the last removal of that id, at any later time.
+    """
+    served = await collection_of(runtime, collection)
+    erasure = await runtime.workers.run(partial(erasure_of, served.gallery, subject_id))
+    return erasure_report(erasure, runtime.settings)
 
 
 @router.delete(

@@ -336,9 +336,9 @@ def test_each_write_is_in_the_audit_log_without_names_and_embeddings(gallery: Ga
         (3, "remove_template", f'{{"template_ids": ["{first}"]}}'),
         (5, "merge", '{"source_id": "bob"}'),
         (6, "amend", '{"fields": ["expires_at"]}'),
-        (7, "expire", '{"templates": 2}'),
+        (7, "expire", '{"templates": 2, "embeddings": 2, "crops": 0, "feedback": 0}'),
         (8, "enrol", log_of(gallery, "ann")[6][2]),
-        (9, "remove", '{"templates": 1}'),
+        (9, "remove", '{"templates": 1, "embeddings": 1, "crops": 0, "feedback": 0}'),
     ]
     assert [entry[:2] for entry in log_of(gallery, "bob")] == [(4, "enrol"), (5, "merged_away")]
     whole = gallery.read(lambda scope: scope.c.execute("SELECT * FROM audit"))

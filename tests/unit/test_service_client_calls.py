@@ -14,6 +14,7 @@ from benchmarks.openapi import SNAPSHOT
 from service.client import (
     AsyncClient,
     Client,
+    audit_calls,
     collection_calls,
     export_calls,
     feedback_calls,
@@ -60,6 +61,7 @@ def builders() -> dict[str, Builder]:
         reembed_calls,
         rekey_calls,
         key_calls,
+        audit_calls,
         service_calls,
     ):
         for name, function in inspect.getmembers(module, inspect.isfunction):

@@ -62,6 +62,8 @@ def test_the_snapshot_has_every_route() -> None:
         ("post", "/v1/keys"),
         ("get", "/v1/keys"),
         ("delete", "/v1/keys/{key_id}"),
+        ("get", "/v1/audit"),
+        ("get", "/v1/subjects/{subject_id}/erasure"),
         ("get", "/healthz"),
         ("get", "/readyz"),
         ("get", "/metrics"),

@@ -1,0 +1,89 @@
+"""Damaged image files through decoder and detector, as the service does it, until one ends us.
+
+    python -m benchmarks.fuzz_images_child FIRST END PLACE
+
+Files FIRST to END - 1. The file PLACE always holds the number under way, as eight bytes; what was
+found is one line of JSON at the end.
+"""
+
+import json
+import mmap
+import struct
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.image_mutations import Mutants
+from benchmarks.image_seeds import seeds
+from benchmarks.measured_child import reset_peak, resident_mb
+from contract.detection.base import FaceDetector
+from contract.detection.yunet import YunetDetector
+from contract.errors import ImageError
+from contract.images import DEFAULT_LIMITS
+from service.cropping import AlignedFace
+from service.photo import Photo
+
+SECONDS_AT_MOST: Final = 2.0
+SEARCHED_PX: Final = 1_024
+_SHOWN: Final = 20
+
+
+def seen(data: bytes, detector: FaceDetector) -> str:
+    """What becomes of a file: its faces, cut out, or our refusal."""
+    try:
+        photo = Photo(data, DEFAULT_LIMITS, searched_px=SEARCHED_PX)
+    except ImageError as error:
+        return type(error).__name__
+    faces = [photo.in_whole(face) for face in detector.detect(photo.seen)]
+    for face in faces[:5]:
+        photo.crop(face, AlignedFace())
+    return "with a face" if faces else "without a face"
+
+
+def run(first: int, end: int, place: mmap.mmap) -> dict[str, Any]:
+    """All of them; what was found."""
+    detector, mutants = YunetDetector(), Mutants()
+    for data in seeds().values():
+        seen(data, detector)
+    reset_peak()
+    before = resident_mb()
+    outcomes: Counter[str] = Counter()
+    wrong: list[str] = []
+    slowest, slowest_s = first, 0.0
+    for number in range(first, end):
+        place[:8] = struct.pack("<Q", number)
+        words, data = mutants.make(number)
+        start = time.process_time()
+        try:
+            outcomes[seen(data, detector)] += 1
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is looked for
+            wrong.append(f"file {number} ({words}): {error!r}")
+        spent = time.process_time() - start
+        if spent > slowest_s:
+            slowest, slowest_s = number, spent
+        if spent > SECONDS_AT_MOST:
+            wrong.append(f"file {number} ({words}): {spent:.1f} s of the processor")
+    return {
+        "outcomes": outcomes,
+        "wrong": len(wrong),
+        "shown": wrong[:_SHOWN],
+        "slowest": slowest,
+        "slowest_s": slowest_s,
+        "growth_mb": resident_mb("VmHWM") - before,
+    }
+
+
+def main(first: int, end: int, place: Path) -> int:
+    """0 if it came to the end."""
+    # As the service, which does not show them, either.
+    warnings.simplefilter("ignore")
+    with place.open("r+b") as file, mmap.mmap(file.fileno(), 8) as shared:
+        print(json.dumps(run(first, end, shared)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))
