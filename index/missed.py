@@ -93,8 +93,47 @@ def missed(
     return made
 
 
+def missed_at(
+    mated: MatedSearches,
+    subject_S: Numbers,
+    thresholds: Sequence[float],
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> list[Estimate]:
+    """FNIR at each threshold, with its 95 % interval by a bootstrap over subjects.
+
+    As `missed`, for thresholds that stay what they are in each replicate. Raises ValueError without
+    mated searches.
+    """
+    if not len(subject_S):
+        raise ValueError("FNIR needs mated searches, and there are none.")
+    subjects_U, of_S = np.unique(subject_S, return_inverse=True)
+    counts_RU = draw_counts(
+        np.ones(len(subjects_U), dtype=bool), replicates=replicates, seed=seed
+    ).astype(np.float64)
+    room = upper_bound(0, len(subjects_U))
+    made = []
+    for threshold in thresholds:
+        parts_S6 = _parts(mated, threshold)
+        sums_U6 = np.stack([np.bincount(of_S, weights=part) for part in parts_S6.T], axis=1)
+        drawn_R = np.array([_combined(sums_6) for sums_6 in counts_RU @ sums_U6])
+        found = interval(_combined(sums_U6.sum(axis=0)), drawn_R)
+        made.append(found.model_copy(update={"high95": max(found.high95, room)}))
+    return made
+
+
 def fnir(mated: MatedSearches, threshold: float, weight_S: npt.NDArray[np.int32]) -> float:
     """FNIR with all templates at a threshold, of searches that count so often."""
+    return _combined(weight_S @ _parts(mated, threshold))
+
+
+def _parts(mated: MatedSearches, threshold: float) -> Floats:
+    """What FNIR is a sum and a quotient of, float64 (S, 6).
+
+    Of searches with one other template: that it is missed, and that it is a search. Of others: that
+    it is missed without one, without two and without three, and that it is a search.
+    """
     least_S = np.maximum(threshold, np.nextafter(mated.other_S, 2.0))
     below_S3 = mated.own_S3 < least_S[:, None]
     one_S = below_S3[:, 0].astype(np.float64)
@@ -105,13 +144,20 @@ def fnir(mated: MatedSearches, threshold: float, weight_S: npt.NDArray[np.int32]
     but_two_S = below_S3[:, 2] & ~below_S3[:, 1]
     two_S = one_S + but_one_S / n_S
     three_S = one_S + but_one_S * 2 / n_S + but_two_S * 2 / (n_S * (n_S - 1))
-    many_S = mated.others_S >= 2
-    many, few = weight_S * many_S, weight_S * ~many_S
-    total = float((few * one_S).sum())
-    if many.sum():
-        shares = (float((many * share_S).sum() / many.sum()) for share_S in (one_S, two_S, three_S))
-        total += float(many.sum()) * with_all(*shares)
-    return total / float(weight_S.sum())
+    many_S = (mated.others_S >= 2).astype(np.float64)
+    few_S = 1 - many_S
+    return np.stack(
+        [few_S * one_S, few_S, many_S * one_S, many_S * two_S, many_S * three_S, many_S], axis=1
+    )
+
+
+def _combined(sums_6: Floats) -> float:
+    """FNIR of sums of such parts."""
+    few_missed, few, one, two, three, many = (float(total) for total in sums_6)
+    total = few_missed
+    if many:
+        total += many * with_all(one / many, two / many, three / many)
+    return total / (few + many)
 
 
 def with_all(without_one: float, without_two: float, without_three: float) -> float:

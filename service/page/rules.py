@@ -24,6 +24,6 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Kept by the browser and asked for at each visit: a new release shows at once, and a 304 is short.
+    # Kept, and asked for at each visit: a new release shows at once, and a 304 is short.
     "Cache-Control": "no-cache",
 }
