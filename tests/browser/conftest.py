@@ -64,7 +64,7 @@ class Page:
     def settled(self, place: str = "") -> "Page":
         view = place.partition("/")[0].partition("?")[0]
         mark = f'main[data-view="{view}"]' if view else "main[data-view]"
-        self.one(f"{mark} h1, {mark} p a")
+        self.one(f"{mark} > div > *")
         return self
 
     def all(self, selector: str) -> list[WebElement]:

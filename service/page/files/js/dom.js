@@ -2,8 +2,8 @@
 
 /**
  * An element. `props`: `class`, `on` ({event: listener}), `data`, `style` (by the object model, which
- * the policy allows), properties of the element, and attributes for all else. Children that are null
- * or false are left out.
+ * the policy allows), properties of the element, and attributes for all else. Children may be
+ * lists; null and false are left out.
  */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
@@ -16,15 +16,17 @@ export function h(tag, props = {}, ...children) {
     else if (name in element && !name.startsWith("aria")) element[name] = value;
     else if (value !== false) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...shown(children));
   return element;
 }
 
 /** Puts `children` in the place of what is in `parent`. */
 export function fill(parent, ...children) {
-  parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  parent.replaceChildren(...shown(children));
   return parent;
 }
+
+const shown = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 
 /** A button; `more` are props of `h`. */
 export function button(label, onClick, more = {}) {

@@ -22,6 +22,7 @@ const main = document.getElementById("main");
 let leave = () => {};
 let turn = 0;
 let again = () => {};
+let refusal = "";
 
 async function show(name, rest, query) {
   const known = Object.hasOwn(VIEWS, name) ? name : FIRST;
@@ -36,10 +37,13 @@ async function show(name, rest, query) {
   const place = h("div", {});
   fill(main, place);
   // A place that was left while it was loading is not drawn into any more: it is on no page.
-  leave = (session.collection || known === "system" ? view(place, rest, query) : fill(place, note(texts.api.noCollection, "bad")) && null) || (() => {});
+  if (session.collection) leave = view(place, rest, query) || leave;
+  else fill(place, h("h1", {}, texts.views[known]), note(refusal || texts.api.noCollection, "bad"));
 }
 
 async function load() {
+  refusal = "";
+  session.collection = null;
   try {
     session.collections = (await ask("GET", "/v1/collections")).collections;
     session.bundles = (await ask("GET", "/v1/bundles")).bundles;
@@ -47,7 +51,7 @@ async function load() {
     const found = session.collections.find((one) => one.id === before) || session.collections.find((one) => one.default) || session.collections[0];
     if (found) choose(found);
   } catch (error) {
-    if (error.status !== 401) fill(main, note(error.message, "bad"));
+    refusal = error.message;
   }
   header.draw();
 }

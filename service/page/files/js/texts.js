@@ -224,7 +224,7 @@ export const texts = {
     noMetrics: (why) => `No figures: ${why}`,
     bundles: "Bundles", version: "Version", licence: "Licence", input: "Takes", inputs: { five_point_112: "faces", none: "whole images" },
     calibrated: "Calibrated for", sizes: (sizes) => (sizes.length ? `galleries of ${sizes.map(count).join(", ")}` : "no gallery: calibrate on your own"),
-    limits: "Not fit for", sha: "SHA-256", size: "Numbers of an embedding", isDefault: "default",
+    limits: "Not fit for", card: "Model card: figures and training data", figure: "Figure", value: "Value", data: "Data", terms: "Terms", trainedOn: (images, identities) => `${count(images)} images of ${count(identities)}`, sha: "SHA-256", size: "Numbers of an embedding", isDefault: "default",
     collections: "Collections", collection: "Collection", bundle: "Bundle", noBundle: "not served now", newCollection: "New collection", make: "Make it",
     deleteCollection: (id) => `Delete collection ${id}`, deleteCollectionTitle: (id) => `Delete ${id} with everybody in it?`, deleteCollectionWords: "It cannot be undone.",
     keys: "API keys", noKeys: "There is no key: whoever reaches this service may do everything.", keysDenied: (why) => `Keys cannot be shown: ${why}`,
