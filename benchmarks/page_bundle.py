@@ -1,4 +1,4 @@
-"""The tiny bundle with a calibration, so that the page has thresholds with a stated rate to show."""
+"""The tiny bundle with a calibration, so that the page has stated rates to show."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ START_LIMIT_S = 30.0
 def page_service(
     gallery: Path, bundle_path: Path, *, embedder: Embedder | None = None, **settings: Any
 ) -> Iterator[tuple[str, Runtime]]:
-    """Its address and its runtime. Drawn faces are none to the quality policies, so these are off."""
+    """Its address and its runtime. To the quality policies drawn faces are none: they are off."""
     given = {
         "bundle_path": bundle_path,
         "gallery": str(gallery),

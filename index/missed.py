@@ -117,15 +117,14 @@ def missed_at(
     for threshold in thresholds:
         parts_S6 = _parts(mated, threshold)
         sums_U6 = np.stack([np.bincount(of_S, weights=part) for part in parts_S6.T], axis=1)
-        drawn_R = np.array([_combined(sums_6) for sums_6 in counts_RU @ sums_U6])
-        found = interval(_combined(sums_U6.sum(axis=0)), drawn_R)
+        found = interval(float(_combined(sums_U6.sum(axis=0))), _combined(counts_RU @ sums_U6))
         made.append(found.model_copy(update={"high95": max(found.high95, room)}))
     return made
 
 
 def fnir(mated: MatedSearches, threshold: float, weight_S: npt.NDArray[np.int32]) -> float:
     """FNIR with all templates at a threshold, of searches that count so often."""
-    return _combined(weight_S @ _parts(mated, threshold))
+    return float(_combined(weight_S @ _parts(mated, threshold)))
 
 
 def _parts(mated: MatedSearches, threshold: float) -> Floats:
@@ -151,19 +150,21 @@ def _parts(mated: MatedSearches, threshold: float) -> Floats:
     )
 
 
-def _combined(sums_6: Floats) -> float:
-    """FNIR of sums of such parts."""
-    few_missed, few, one, two, three, many = (float(total) for total in sums_6)
-    total = few_missed
-    if many:
-        total += many * with_all(one / many, two / many, three / many)
-    return total / (few + many)
+def _combined(sums_X6: Floats) -> Floats:
+    """FNIR of sums of such parts, (X,)."""
+    few_missed, few, one, two, three, many = np.moveaxis(sums_X6, -1, 0)
+    each = np.maximum(many, 1.0)
+    total = few_missed + many * with_all(one / each, two / each, three / each)
+    return np.asarray(total / (few + many))
 
 
-def with_all(without_one: float, without_two: float, without_three: float) -> float:
-    """FNIR with all templates from FNIR without one, two and three of them."""
-    if without_one == 0 or without_one >= without_two:
-        return without_one
-    last = 1 / (1 - without_one / without_two)
-    before = 1 / (1 - without_two / without_three) if without_two < without_three else last
-    return without_one * (1 - 1 / max(last, 2 * last - before))
+def with_all(
+    without_one: Floats | float, without_two: Floats | float, without_three: Floats | float
+) -> Floats:
+    """FNIR with all templates from FNIR without one, two and three of them, of any one shape."""
+    one, two, three = (np.asarray(f, np.float64) for f in (without_one, without_two, without_three))
+    falls, fell = (one > 0) & (one < two), two < three
+    last = 1 / (1 - np.divide(one, two, out=np.zeros_like(one), where=falls))
+    before = 1 / (1 - np.divide(two, three, out=np.zeros_like(one), where=fell))
+    before = np.where(fell, before, last)
+    return np.where(falls, one * (1 - 1 / np.maximum(last, 2 * last - before)), one)

@@ -42,6 +42,6 @@ def rate_curve(search: SelfSearch, *, replicates: int = REPLICATES) -> RateCurve
 
 
 def _counts(similarities: Similarities) -> list[int]:
-    """How many lie in each part; a similarity on an edge belongs above it, as a threshold has it."""
+    """How many lie in each part; one on an edge belongs above it, as a threshold has it."""
     part = np.searchsorted(THRESHOLDS, similarities, side="right") - 1
     return [int(n) for n in np.bincount(np.clip(part, 0, STEPS - 1), minlength=STEPS)]

@@ -53,7 +53,7 @@ class CalibrationOut(Model):
     points: list[OperatingPoint]
     unsupported: list[UnsupportedPoint] = Field(description="targets that the data cannot show")
     curve: RateCurve | None = Field(
-        description="the rates of every threshold, to be drawn; null of one made before there were any"
+        description="rates of every threshold, to be drawn; null of one from before there was any"
     )
     in_use: bool
     not_in_use_because: UnfitReason | None

@@ -1,23 +1,17 @@
-"""A real Chromium on the page of a real service with drawn faces: three people can be told apart."""
+"""A real Chromium on the page of a real service, and drawn people who can be told apart."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmarks.chromium import WIDE, Browser, browsing
-from benchmarks.drawn_faces import drawn_photo
 from benchmarks.page_bundle import write_page_bundle
 from benchmarks.page_service import page_service
-from benchmarks.pictures import encoded
-from service.runtime import Runtime
+from benchmarks.page_visit import Page
 
-WAIT_S = 15
 # Seeds of drawn people of whom no two are more than 0.5 alike; photos of one are 0.9 alike.
 PEOPLE = {"Ada": 12, "Ben": 39, "Cleo": 3}
 STRANGERS = (30, 20, 5, 35)
@@ -43,146 +37,26 @@ def page_embedders() -> dict[Path, Any]:
     return {}
 
 
-class Page:
-    """The page as somebody uses it: by what can be seen, and by files."""
-
-    def __init__(self, browser: Browser, url: str, runtime: Runtime, folder: Path) -> None:
-        self.browser, self.url, self.runtime, self._folder = browser, url, runtime, folder
-        self.driver = browser.driver
-
-    def open(self, place: str = "") -> "Page":
-        """The page anew, at a place like `people`."""
-        self.driver.get("about:blank")
-        self.driver.get(f"{self.url}/#/{place}")
-        return self.settled()
-
-    def go(self, place: str) -> "Page":
-        """Another place without loading it anew, as its links do: what the tab knows stays."""
-        self.driver.execute_script("location.hash = arguments[0]", f"#/{place}")
-        return self.settled(place)
-
-    def settled(self, place: str = "") -> "Page":
-        view = place.partition("/")[0].partition("?")[0]
-        mark = f'main[data-view="{view}"]' if view else "main[data-view]"
-        self.one(f"{mark} > div > *")
-        return self
-
-    def all(self, selector: str) -> list[WebElement]:
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def one(self, selector: str) -> WebElement:
-        """The first such element, as soon as it is there and can be seen."""
-        return self.until(
-            lambda: next((e for e in self.all(selector) if e.is_displayed()), None), selector
-        )
-
-    def until(self, true: Callable[[], Any], words: str = "") -> Any:
-        """What `true` says once that is not false."""
-        try:
-            wait = WebDriverWait(self.driver, WAIT_S, 0.02, [StaleElementReferenceException])
-            return wait.until(lambda _: true())
-        except TimeoutException as error:
-            raise AssertionError(f"{words} did not come; the page says:\n{self.text()}") from error
-
-    def text(self) -> str:
-        return self.driver.find_element(By.TAG_NAME, "body").text
-
-    def says(self, words: str) -> None:
-        """Waits until the words are on the page."""
-        self.until(lambda: words in self.text(), words)
-
-    def press(self, label: str, inside: str = "body") -> None:
-        """Clicks on the button or link of that label."""
-        xpath = f'.//*[self::button or self::a][normalize-space()="{label}"]'
-        found = self.until(
-            lambda: next(
-                (
-                    element
-                    for area in self.all(inside)
-                    for element in area.find_elements(By.XPATH, xpath)
-                    if element.is_displayed() and element.is_enabled()
-                ),
-                None,
-            ),
-            label,
-        )
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
-        found.click()
-
-    def write(self, selector: str, text: str) -> None:
-        field = self.one(selector)
-        field.clear()
-        field.send_keys(text)
-
-    def give(self, selector: str, *photos: Path) -> None:
-        """Picks files, as the system's dialog would."""
-        self.driver.find_element(By.CSS_SELECTOR, selector).send_keys("\n".join(map(str, photos)))
-
-    def photo(self, name: str, *people: int | tuple[int, int], sides: Sequence[int] = ()) -> Path:
-        """A file of drawn people."""
-        path = self._folder / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded(drawn_photo(*people, sides=sides)))
-        return path
-
-    def slide(self, selector: str, value: float) -> None:
-        """Moves a range to a value, as a finger does: its events included."""
-        self.driver.execute_script(
-            "arguments[0].value = arguments[1];"
-            "arguments[0].dispatchEvent(new Event('input', {bubbles: true}))",
-            self.one(selector),
-            value,
-        )
-
-    def names(self) -> list[str]:
-        subjects = self.runtime.default.gallery.subjects(limit=100).subjects
-        return [subject.name or "" for subject in subjects]
-
-    def enrol(self, name: str, *photos: Path) -> None:
-        """Somebody new, by the page."""
-        self.write("#name", name)
-        self.give("input.pick", *photos)
-        self.press(f"Enrol with {len(photos)} photos" if len(photos) > 1 else "Enrol with 1 photo")
-        self.says(f"{name}: ")
+class PageOfPeople(Page):
+    """With a short way to three people."""
 
     def enrol_all(self) -> None:
-        """The three of PEOPLE, not by the page: for tests of what comes after."""
-        import httpx
-
-        for name, seed in PEOPLE.items():
-            data = {"name": name, "store_image": "crop", "external_id": f"id-{seed}"}
-            files = [("images", self.photo(f"{name}{i}", (seed, i)).read_bytes()) for i in range(2)]
-            answer = httpx.post(f"{self.url}/v1/enroll", data=data, files=files, trust_env=False)
-            assert answer.status_code == 201, answer.text
-
-    def identify(self, photo: Path) -> list[tuple[str, str]]:
-        """(decision, name) of each face, in the order of the cards."""
-        self.give("input.pick", photo)
-        self.one("article.face, .note")
-        return self.faces()
-
-    def faces(self) -> list[tuple[str, str]]:
-        """(decision, name) of each face, all of one moment."""
-        found = self.driver.execute_script(
-            "return [...document.querySelectorAll('article.face')].map((card) =>"
-            " [card.dataset.decision, card.querySelector('h3').firstChild.textContent])"
-        )
-        return [(decision, name) for decision, name in found]
+        self.enrol_at_once(PEOPLE)
 
 
-PageMaker = Callable[..., Page]
+PageMaker = Callable[..., PageOfPeople]
 
 
 @pytest.fixture
 def make_page(
     browser: Browser, page_bundle: Path, page_embedders: dict[Path, Any], tmp_path: Path
 ) -> Iterator[PageMaker]:
-    """make_page(size=PHONE, scheme="dark", admin_key=..., ...) -> Page of an empty gallery."""
-    from contextlib import ExitStack
-
+    """make_page(size=PHONE, scheme="dark", admin_key=..., ...) -> the page, nobody enrolled."""
     with ExitStack() as stack:
 
-        def make(size: tuple[int, int] = WIDE, scheme: str = "light", **settings: Any) -> Page:
+        def make(
+            size: tuple[int, int] = WIDE, scheme: str = "light", **settings: Any
+        ) -> PageOfPeople:
             url, runtime = stack.enter_context(
                 page_service(
                     tmp_path / "gallery.sqlite3",
@@ -196,11 +70,11 @@ def make_page(
             browser.scheme(scheme)
             browser.requests()
             browser.errors()
-            return Page(browser, url, runtime, tmp_path / "photos")
+            return PageOfPeople(browser, url, runtime, tmp_path / "photos")
 
         yield make
 
 
 @pytest.fixture
-def page(make_page: PageMaker) -> Page:
+def page(make_page: PageMaker) -> PageOfPeople:
     return make_page()

@@ -5,10 +5,10 @@ from selenium.webdriver import ActionChains
 
 from contract.calibration.searches import fpir_at
 from index.calibrating import search_itself
-from tests.browser.conftest import STRANGERS, Page
+from tests.browser.conftest import STRANGERS, PageOfPeople
 
 
-def enrol_crowd(page: Page, people: int = 40) -> None:
+def enrol_crowd(page: PageOfPeople, people: int = 40) -> None:
     """So many people with two photos each, as embeddings."""
     rng = np.random.default_rng(0)
     gallery = page.runtime.default.gallery
@@ -18,11 +18,11 @@ def enrol_crowd(page: Page, people: int = 40) -> None:
         gallery.enroll(unit.astype(np.float32), name=f"P{number}")
 
 
-def shown_share(page: Page, element: str) -> float:
+def shown_share(page: PageOfPeople, element: str) -> float:
     return float(page.one(element).text.removesuffix(" %")) / 100
 
 
-def test_a_collection_is_calibrated_and_its_threshold_dragged(page: Page) -> None:
+def test_a_collection_is_calibrated_and_its_threshold_dragged(page: PageOfPeople) -> None:
     enrol_crowd(page)
     page.open("decisions")
     page.says("This collection has no calibration of its own yet.")
@@ -48,7 +48,9 @@ def test_a_collection_is_calibrated_and_its_threshold_dragged(page: Page) -> Non
     assert abs(shown_share(page, "#fpir") - fpir_at(searches, value)) < 0.006
 
 
-def test_a_larger_gallery_lets_more_strangers_through_as_the_service_has_it(page: Page) -> None:
+def test_a_larger_gallery_lets_more_strangers_through_as_the_service_has_it(
+    page: PageOfPeople,
+) -> None:
     from contract.calibration import thresholds
 
     found = page.open().driver.execute_async_script(
@@ -62,7 +64,7 @@ def test_a_larger_gallery_lets_more_strangers_through_as_the_service_has_it(page
     np.testing.assert_allclose(found, expected)
 
 
-def test_similarities_of_the_page_are_those_of_the_service(page: Page) -> None:
+def test_similarities_of_the_page_are_those_of_the_service(page: PageOfPeople) -> None:
     from contract.similarity import pairwise_similarity
 
     rows = np.random.default_rng(0).normal(size=(2, 64))
@@ -81,7 +83,7 @@ def test_similarities_of_the_page_are_those_of_the_service(page: Page) -> None:
     assert found[1:] == [0, [2, 1, 1]]
 
 
-def test_unknown_faces_are_grouped_named_once_and_known_from_then_on(page: Page) -> None:
+def test_unknown_faces_are_grouped_named_once_and_known_from_then_on(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("identify")
     one, other = STRANGERS[:2]
@@ -99,7 +101,7 @@ def test_unknown_faces_are_grouped_named_once_and_known_from_then_on(page: Page)
     assert page.identify(page.photo("again", one)) == [("match", "Dana")]
 
 
-def test_recent_answers_can_be_confirmed_later(page: Page) -> None:
+def test_recent_answers_can_be_confirmed_later(page: PageOfPeople) -> None:
     from index.feedback import feedback_page
 
     page.enrol_all()

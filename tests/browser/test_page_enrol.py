@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from tests.browser.conftest import Page, PageMaker
+from tests.browser.conftest import PageMaker, PageOfPeople
 
 
-def templates(page: Page) -> dict[str, int]:
+def templates(page: PageOfPeople) -> dict[str, int]:
     """Photos of each person, as the gallery has them."""
     subjects = page.runtime.default.gallery.subjects(limit=100).subjects
     return {subject.name or "": subject.template_count for subject in subjects}
 
 
-def test_several_photos_make_one_person_and_each_says_what_came_of_it(page: Page) -> None:
+def test_several_photos_make_one_person_and_each_says_what_came_of_it(page: PageOfPeople) -> None:
     page.open("enrol")
     page.write("#name", "Ada")
     broken = page.photo("broken")
@@ -48,7 +48,7 @@ def test_the_reasons_of_the_service_stand_at_the_photo(make_page: PageMaker) -> 
     assert templates(page) == {}
 
 
-def test_of_a_photo_with_several_faces_the_picked_one_is_enrolled(page: Page) -> None:
+def test_of_a_photo_with_several_faces_the_picked_one_is_enrolled(page: PageOfPeople) -> None:
     page.open("enrol")
     page.write("#name", "Ben")
     page.give("input.pick", page.photo("pair", 12, 39, sides=(220, 120)))
@@ -64,7 +64,7 @@ def test_of_a_photo_with_several_faces_the_picked_one_is_enrolled(page: Page) ->
     ]
 
 
-def test_somebody_who_seems_enrolled_is_shown_beside_the_photo(page: Page) -> None:
+def test_somebody_who_seems_enrolled_is_shown_beside_the_photo(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("enrol")
     page.write("#name", "Ada again")
@@ -90,7 +90,7 @@ def test_somebody_who_seems_enrolled_is_shown_beside_the_photo(page: Page) -> No
     assert templates(page)["Twin"] == 1
 
 
-def test_a_folder_of_people_is_enrolled_with_a_report(page: Page, tmp_path: Path) -> None:
+def test_a_folder_of_people_is_enrolled_with_a_report(page: PageOfPeople, tmp_path: Path) -> None:
     for path, people in {
         "Ada/1": (12,),
         "Ada/2": ((12, 1),),

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from benchmarks.chromium import PHONE, WIDE
-from tests.browser.conftest import PEOPLE, STRANGERS, Page, PageMaker
+from tests.browser.conftest import PEOPLE, STRANGERS, PageMaker, PageOfPeople
 
 GROUP = ((12, 1), (39, 1), STRANGERS[0], (3, 1))
 FOUND = [("match", "Cleo"), ("match", "Ben"), ("match", "Ada"), ("unknown", "unknown")]
@@ -33,7 +33,7 @@ def test_three_people_are_enrolled_and_found_in_a_group_photo(
     assert width <= size[0], "the page is wider than its window"
 
 
-def test_boxes_lie_on_the_faces_of_the_photo(page: Page) -> None:
+def test_boxes_lie_on_the_faces_of_the_photo(page: PageOfPeople) -> None:
     page.open("identify")
     page.identify(page.photo("pair", 12, 39, sides=(200, 100)))
     image = page.one(".photo img").rect
@@ -45,7 +45,7 @@ def test_boxes_lie_on_the_faces_of_the_photo(page: Page) -> None:
         assert box["width"] == pytest.approx(side * scale, abs=2)
 
 
-def test_a_dragged_threshold_has_the_service_decide_anew(page: Page) -> None:
+def test_a_dragged_threshold_has_the_service_decide_anew(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("identify")
     photo = page.photo("group", *GROUP, sides=(200, 210, 190, 220))
@@ -65,7 +65,7 @@ def test_a_dragged_threshold_has_the_service_decide_anew(page: Page) -> None:
     assert page.one("#threshold-value").text == stated
 
 
-def test_a_stricter_rate_asks_for_a_higher_threshold(page: Page) -> None:
+def test_a_stricter_rate_asks_for_a_higher_threshold(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("identify")
     page.identify(page.photo("one", 12))
@@ -78,7 +78,7 @@ def test_a_stricter_rate_asks_for_a_higher_threshold(page: Page) -> None:
     assert float(page.one("#threshold-value").text) > loose
 
 
-def test_the_curl_beside_the_answer_gives_that_answer(page: Page) -> None:
+def test_the_curl_beside_the_answer_gives_that_answer(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("identify")
     photo = page.photo("it's Ada", 12)
@@ -94,7 +94,9 @@ def test_the_curl_beside_the_answer_gives_that_answer(page: Page) -> None:
     assert '"name":"Ada"' in answer.stdout
 
 
-def test_a_photo_without_a_face_and_a_file_that_is_no_photo_are_told_in_words(page: Page) -> None:
+def test_a_photo_without_a_face_and_a_file_that_is_no_photo_are_told_in_words(
+    page: PageOfPeople,
+) -> None:
     page.open("identify")
     page.give("input.pick", page.photo("nobody"))
     page.says("There is no face in this photo")
@@ -104,7 +106,7 @@ def test_a_photo_without_a_face_and_a_file_that_is_no_photo_are_told_in_words(pa
     page.says("The file is not a JPEG, PNG or WebP image")
 
 
-def test_a_photo_comes_by_drop_by_paste_and_by_webcam(page: Page) -> None:
+def test_a_photo_comes_by_drop_by_paste_and_by_webcam(page: PageOfPeople) -> None:
     page.enrol_all()
     picture = base64.b64encode(page.photo("ada", 12).read_bytes()).decode()
     for way in ("drop", "paste"):
@@ -135,7 +137,7 @@ def test_a_photo_comes_by_drop_by_paste_and_by_webcam(page: Page) -> None:
     assert page.all("dialog") == []
 
 
-def test_what_was_answered_is_confirmed_rejected_and_taken_back(page: Page) -> None:
+def test_what_was_answered_is_confirmed_rejected_and_taken_back(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("identify")
     page.identify(page.photo("one", (12, 1)))

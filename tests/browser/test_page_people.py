@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from tests.browser.conftest import PEOPLE, Page
+from tests.browser.conftest import PEOPLE, PageOfPeople
 
 
-def listed(page: Page) -> list[str]:
+def listed(page: PageOfPeople) -> list[str]:
     return [link.text for link in page.all(".list .item a") if link.is_displayed()]
 
 
-def test_people_are_listed_with_their_pictures_and_searched(page: Page) -> None:
+def test_people_are_listed_with_their_pictures_and_searched(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("people")
     page.until(lambda: listed(page) == list(PEOPLE), "everybody")
@@ -20,7 +20,7 @@ def test_people_are_listed_with_their_pictures_and_searched(page: Page) -> None:
     page.says("Nobody here is called so.")
 
 
-def test_a_person_is_renamed_and_loses_a_photo(page: Page) -> None:
+def test_a_person_is_renamed_and_loses_a_photo(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("people")
     page.press("Ada")
@@ -35,7 +35,7 @@ def test_a_person_is_renamed_and_loses_a_photo(page: Page) -> None:
     page.until(lambda: len(page.all(".template")) == 1, "one photo left")
 
 
-def test_two_people_become_one(page: Page) -> None:
+def test_two_people_become_one(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("people")
     page.press("Ada")
@@ -48,7 +48,7 @@ def test_two_people_become_one(page: Page) -> None:
     page.until(lambda: len(page.all(".template")) == 4, "all photos with Cleo")
 
 
-def test_a_deletion_can_be_undone_and_else_is_done(page: Page) -> None:
+def test_a_deletion_can_be_undone_and_else_is_done(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("people")
     page.press("Ada")
@@ -64,7 +64,7 @@ def test_a_deletion_can_be_undone_and_else_is_done(page: Page) -> None:
     assert listed(page) == ["Ada", "Cleo"]
 
 
-def test_leaving_the_page_does_not_lose_a_deletion(page: Page) -> None:
+def test_leaving_the_page_does_not_lose_a_deletion(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("people")
     page.press("Cleo")
@@ -74,7 +74,7 @@ def test_leaving_the_page_does_not_lose_a_deletion(page: Page) -> None:
     page.until(lambda: page.names() == ["Ada", "Ben"], "Cleo gone")
 
 
-def test_somebody_enrolled_twice_is_found_and_merged(page: Page) -> None:
+def test_somebody_enrolled_twice_is_found_and_merged(page: PageOfPeople) -> None:
     rng = np.random.default_rng(0)
     gallery = page.runtime.default.gallery
     people = rng.normal(size=(40, gallery.contract.size))
@@ -90,7 +90,7 @@ def test_somebody_enrolled_twice_is_found_and_merged(page: Page) -> None:
     page.until(lambda: "P40" not in page.names(), "one of them")
 
 
-def test_only_rows_that_can_be_seen_are_on_the_page(page: Page) -> None:
+def test_only_rows_that_can_be_seen_are_on_the_page(page: PageOfPeople) -> None:
     gallery = page.runtime.default.gallery
     rows = np.random.default_rng(0).normal(size=(300, gallery.contract.size))
     for number, row in enumerate(rows / np.linalg.norm(rows, axis=1, keepdims=True)):

@@ -1,10 +1,10 @@
 """System: figures, collections and keys; and the page of a service that asks for a key."""
 
-from tests.browser.conftest import Page, PageMaker
+from tests.browser.conftest import PageMaker, PageOfPeople
 from tests.keyed import ADMIN_KEY, made
 
 
-def test_what_is_running_is_told_and_collections_are_made_and_removed(page: Page) -> None:
+def test_what_is_running_is_told_and_collections_are_made_and_removed(page: PageOfPeople) -> None:
     page.enrol_all()
     page.open("system")
     page.says("blocks of grey")
@@ -24,7 +24,7 @@ def test_what_is_running_is_told_and_collections_are_made_and_removed(page: Page
     page.says("3 people")
 
 
-def test_keys_are_made_shown_once_and_deleted(page: Page) -> None:
+def test_keys_are_made_shown_once_and_deleted(page: PageOfPeople) -> None:
     page.open("system")
     page.says("There is no key")
     page.write("#key-name", "Mine")

@@ -31,10 +31,11 @@ export function det({ curve, mated_searches: mated, nonmated_searches: nonmated 
   }
 
   const logarithmic = (low) => ({ distr: 3, time: false, range: [10 ** Math.floor(Math.log10(low)), 1] });
-  const shares = (_, marks) => marks.map((one) => (one && Number.isInteger(Math.round(Math.log10(one) * 1e6) / 1e6) ? percent(one) : ""));
+  // Lines at 100 %, 10 %, 1 % and so on, and none between.
+  const decades = { filter: (_, marks) => marks.map((one) => (Number.isInteger(Math.round(Math.log10(one) * 1e6) / 1e6) ? one : null)), values: (_, marks) => marks.map((one) => (one === null ? "" : percent(one))) };
   const options = () => ({
     scales: { x: logarithmic(least.fpir), y: logarithmic(least.fnir) },
-    axes: [axis(words.fpirAxis, { values: shares }), axis(words.fnirAxis, { size: 64, values: shares })],
+    axes: [axis(words.fpirAxis, decades), axis(words.fnirAxis, { size: 64, ...decades })],
     series: [{}, { stroke: colour("accent"), width: 2, points: { show: false } }],
   });
   const element = plot(words.detWords, options, [rows.map(([x]) => x), rows.map(([, y]) => y)], (made) => {

@@ -38,7 +38,7 @@ export class PhotoItem {
   say(state, text) {
     this.state = state;
     this.element.dataset.state = state;
-    fill(this.words, h("span", { class: state === "refused" || state === "noFace" ? "note bad" : "quiet" }, text || words.state[state]));
+    fill(this.words, h("p", { class: state === "refused" || state === "noFace" ? "note bad" : "quiet" }, text || words.state[state]));
     this.away.disabled = state === "sending";
     this.changed();
   }

@@ -22,7 +22,7 @@ export function axis(label, more = {}) {
 
 /**
  * A plot as wide as its place. options(uPlot): uPlot's, made anew when the colours change; data: uPlot's
- * columns; words: what it shows, for who cannot see it; drawn(plot): called after each time it is made.
+ * columns; words: what it shows, for who cannot see it; drawn(plot): called each time it has been drawn.
  */
 export function plot(words, options, data, drawn = () => {}) {
   const place = h("div", { class: "plot", role: "img", "aria-label": words });
@@ -31,18 +31,15 @@ export function plot(words, options, data, drawn = () => {}) {
     const uPlot = await library();
     if (!place.isConnected) return removeEventListener("theme", make);
     made?.destroy();
-    made = new uPlot({ width: Math.max(240, place.clientWidth), height: 280, legend: { show: false }, cursor: { show: false }, ...options(uPlot) }, data, place);
-    drawn(made);
+    const fixed = { width: Math.max(240, place.clientWidth), height: 280, legend: { show: false }, cursor: { show: false }, hooks: { draw: [drawn] } };
+    made = new uPlot({ ...fixed, ...options(uPlot) }, data, place);
     return undefined;
   };
   addEventListener("theme", make);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", make);
   new ResizeObserver(() => {
     if (!made) make();
-    else if (place.clientWidth && Math.abs(place.clientWidth - made.width) > 1) {
-      made.setSize({ width: place.clientWidth, height: 280 });
-      drawn(made);
-    }
+    else if (place.clientWidth && Math.abs(place.clientWidth - made.width) > 1) made.setSize({ width: place.clientWidth, height: 280 });
   }).observe(place);
   return place;
 }

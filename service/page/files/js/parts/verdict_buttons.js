@@ -12,9 +12,11 @@ export function verdictButtons(face) {
   const best = face.answer.candidates[0]?.subject;
   if (!best || !face.answer.receipt) return null;
   const name = best.name || best.id;
+  // Of somebody who was not named there is nothing to confirm, so it says whom it is about.
+  const isMatch = face.answer.decision === "match";
   const made = [
-    ["confirmed", words.confirm, words.confirmWho(name), words.confirmed, ""],
-    ["rejected", words.reject, words.rejectWho(name), words.rejected, "no"],
+    ["confirmed", isMatch ? words.confirm : words.isWho(name), words.confirmWho(name), words.confirmed, ""],
+    ["rejected", isMatch ? words.reject : words.isNotWho(name), words.rejectWho(name), words.rejected, "no"],
   ].map(([verdict, label, spoken, said, kind]) => ({
     verdict,
     kind,

@@ -15,7 +15,7 @@ import { texts } from "../texts.js";
 const words = texts.identify;
 
 export function view(place) {
-  const result = h("div", { id: "result" });
+  const result = h("div", { id: "result", class: "below" });
   const heard = h("p", { class: "hidden-words", "aria-live": "polite", id: "heard" });
   const zone = dropZone(([photo]) => open(photo));
   fill(place, h("h1", {}, texts.views.identify), h("p", { class: "lead" }, words.lead), zone, heard, result);
@@ -39,8 +39,7 @@ class Search {
     this.side = h("div", { id: "faces" }, h("p", {}, words.looking));
     this.panel = thresholdPanel((wish) => ((this.wish = wish), this.ask()));
     this.below = h("div", { class: "even" });
-    this.element = h("div", {}, h("div", { class: "two" }, h("div", { class: "panel" }, this.shown.element), h("div", {}, this.side)), this.panel.element, this.below);
-    this.element.hidden = false;
+    this.element = h("div", {}, h("div", { class: "two" }, h("div", {}, h("div", { class: "panel" }, this.shown.element), this.panel.element), this.side), this.below);
     this.panel.element.hidden = true;
   }
 
