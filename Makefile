@@ -6,7 +6,7 @@ DATA_ROOT ?= ../shared/data
 export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve demo test check format openapi golden \
+.PHONY: help install serve demo test chromium check format openapi golden screenshots \
 	weights pack-faces pack-lfw pack-simpsons import-sface import-imagenet teach \
 	bundle-faces bundle-faces-resnet bundle-simpsons cards \
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
@@ -15,7 +15,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	proof-replicas proof-rekey proof-stolen proof-container \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
-	bench-mining bench-feed bench-embed bench-request bench-overhead bench-groups clean
+	bench-mining bench-feed bench-embed bench-request bench-overhead bench-groups bench-page clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -26,6 +26,13 @@ $(STAMP): pyproject.toml constraints.txt docker/install.sh
 	PYTHON=$(PYTHON) docker/install.sh $(VENV) --editable '.[service,training,pretrained,postgres,yunet]' --group dev
 	touch $@
 
+# axe comes in a wheel for another way to lead browsers: its file is read, it is never imported.
+BROWSER := $(VENV)/.browser
+$(BROWSER): $(STAMP) docker/chromium.sh
+	docker/chromium.sh
+	$(BIN)/python -m pip install --quiet --no-deps axe-playwright-python==0.1.8
+	touch $@
+
 install: $(STAMP) ## set everything up in .venv
 
 serve: $(STAMP) ## start the service with the shipped bundle on an embedded gallery
@@ -34,8 +41,10 @@ serve: $(STAMP) ## start the service with the shipped bundle on an embedded gall
 demo: $(STAMP) ## enrol the astronaut, find her again, call others unknown
 	$(BIN)/python -m benchmarks.demo
 
-test: $(STAMP) ## run all tests
+test: $(STAMP) $(BROWSER) ## run all tests
 	$(BIN)/python -m pytest
+
+chromium: $(BROWSER) ## install what the tests of the page need: Chromium, and axe's rules
 
 check: $(STAMP) ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
@@ -296,6 +305,12 @@ bench-mining: $(STAMP) ## bar: loss and mining 100 and 500 times faster than a l
 
 bench-feed: $(STAMP) ## bar: 20,000 images/s from a pack, 2,000 with augmentation
 	$(BIN)/python -m benchmarks.feed
+
+bench-page: $(STAMP) $(BROWSER) ## bar: the page in 1 s and 300 kB, 5,000 people scrolled smoothly
+	$(BIN)/python -m benchmarks.page_speed
+
+screenshots: $(STAMP) $(BROWSER) ## make docs/pictures/ anew: each view, light and dark, drawn faces
+	$(BIN)/python -m benchmarks.screenshots
 
 clean: ## remove the environment and caches, never data/ or runs/
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

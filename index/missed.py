@@ -93,8 +93,46 @@ def missed(
     return made
 
 
+def missed_at(
+    mated: MatedSearches,
+    subject_S: Numbers,
+    thresholds: Sequence[float],
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> list[Estimate]:
+    """FNIR at each threshold, with its 95 % interval by a bootstrap over subjects.
+
+    As `missed`, for thresholds that stay what they are in each replicate. Raises ValueError without
+    mated searches.
+    """
+    if not len(subject_S):
+        raise ValueError("FNIR needs mated searches, and there are none.")
+    subjects_U, of_S = np.unique(subject_S, return_inverse=True)
+    counts_RU = draw_counts(
+        np.ones(len(subjects_U), dtype=bool), replicates=replicates, seed=seed
+    ).astype(np.float64)
+    room = upper_bound(0, len(subjects_U))
+    made = []
+    for threshold in thresholds:
+        parts_S6 = _parts(mated, threshold)
+        sums_U6 = np.stack([np.bincount(of_S, weights=part) for part in parts_S6.T], axis=1)
+        found = interval(float(_combined(sums_U6.sum(axis=0))), _combined(counts_RU @ sums_U6))
+        made.append(found.model_copy(update={"high95": max(found.high95, room)}))
+    return made
+
+
 def fnir(mated: MatedSearches, threshold: float, weight_S: npt.NDArray[np.int32]) -> float:
     """FNIR with all templates at a threshold, of searches that count so often."""
+    return float(_combined(weight_S @ _parts(mated, threshold)))
+
+
+def _parts(mated: MatedSearches, threshold: float) -> Floats:
+    """What FNIR is a sum and a quotient of, float64 (S, 6).
+
+    Of searches with one other template: that it is missed, and that it is a search. Of others: that
+    it is missed without one, without two and without three, and that it is a search.
+    """
     least_S = np.maximum(threshold, np.nextafter(mated.other_S, 2.0))
     below_S3 = mated.own_S3 < least_S[:, None]
     one_S = below_S3[:, 0].astype(np.float64)
@@ -105,19 +143,28 @@ def fnir(mated: MatedSearches, threshold: float, weight_S: npt.NDArray[np.int32]
     but_two_S = below_S3[:, 2] & ~below_S3[:, 1]
     two_S = one_S + but_one_S / n_S
     three_S = one_S + but_one_S * 2 / n_S + but_two_S * 2 / (n_S * (n_S - 1))
-    many_S = mated.others_S >= 2
-    many, few = weight_S * many_S, weight_S * ~many_S
-    total = float((few * one_S).sum())
-    if many.sum():
-        shares = (float((many * share_S).sum() / many.sum()) for share_S in (one_S, two_S, three_S))
-        total += float(many.sum()) * with_all(*shares)
-    return total / float(weight_S.sum())
+    many_S = (mated.others_S >= 2).astype(np.float64)
+    few_S = 1 - many_S
+    return np.stack(
+        [few_S * one_S, few_S, many_S * one_S, many_S * two_S, many_S * three_S, many_S], axis=1
+    )
 
 
-def with_all(without_one: float, without_two: float, without_three: float) -> float:
-    """FNIR with all templates from FNIR without one, two and three of them."""
-    if without_one == 0 or without_one >= without_two:
-        return without_one
-    last = 1 / (1 - without_one / without_two)
-    before = 1 / (1 - without_two / without_three) if without_two < without_three else last
-    return without_one * (1 - 1 / max(last, 2 * last - before))
+def _combined(sums_X6: Floats) -> Floats:
+    """FNIR of sums of such parts, (X,)."""
+    few_missed, few, one, two, three, many = np.moveaxis(sums_X6, -1, 0)
+    each = np.maximum(many, 1.0)
+    total = few_missed + many * with_all(one / each, two / each, three / each)
+    return np.asarray(total / (few + many))
+
+
+def with_all(
+    without_one: Floats | float, without_two: Floats | float, without_three: Floats | float
+) -> Floats:
+    """FNIR with all templates from FNIR without one, two and three of them, of any one shape."""
+    one, two, three = (np.asarray(f, np.float64) for f in (without_one, without_two, without_three))
+    falls, fell = (one > 0) & (one < two), two < three
+    last = 1 / (1 - np.divide(one, two, out=np.zeros_like(one), where=falls))
+    before = 1 / (1 - np.divide(two, three, out=np.zeros_like(one), where=fell))
+    before = np.where(fell, before, last)
+    return np.where(falls, one * (1 - 1 / np.maximum(last, 2 * last - before)), one)

@@ -11,6 +11,8 @@ from service.access.rate_limit import RateLimit
 from service.body_limit import BodyLimit
 from service.compreface import routes as compreface
 from service.description import DescribedApp
+from service.page import routes as page
+from service.page.page_files import page_files
 from service.request_id import RequestId
 from service.request_metrics import RequestMetrics
 from service.routes import (
@@ -61,6 +63,7 @@ ROUTES = (
     health,
     metrics,
     compreface,
+    page,
 )
 
 DESCRIPTION = """Identification that needs one photo: enrol once, then match or unknown.
@@ -88,6 +91,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         dependencies=[Depends(allow)],
     )
     app.state.runtime = runtime
+    app.state.page_files = page_files()
     for module in ROUTES:
         app.include_router(module.router)
     problems.install(app)

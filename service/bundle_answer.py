@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from contract.manifest import Metric, TrainingData
 from service.schemas import Model
 
 
@@ -21,6 +22,8 @@ class BundleOut(Model):
         description="sizes of gallery that its thresholds were measured in, if they were"
     )
     limits: list[str] = Field(description="what it is not fit for")
+    training_data: list[TrainingData] = Field(description="what its weights have seen")
+    metrics: list[Metric] = Field(description="figures, each with its data, protocol and command")
     default: bool = Field(description="of new collections that name none")
 
 

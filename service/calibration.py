@@ -14,6 +14,7 @@ from contract.manifest import wrong_fields
 from index.calibrating import calibrated, search_itself
 from index.clock import now
 from index.gallery import Gallery
+from index.rate_curve import rate_curve
 from index.records import Embeddings
 from service.calibration_record import CollectionCalibration
 from service.recognizer import Recognizer, Timing
@@ -93,7 +94,8 @@ def measure(
         feedback=search.feedback,
         feedback_left_out=search.feedback_left_out,
         replicates=REPLICATES,
-        gallery=calibrated(search, tell=lambda done: tell(0.7 + 0.3 * done)),
+        gallery=calibrated(search, tell=lambda done: tell(0.7 + 0.2 * done)),
+        curve=rate_curve(search),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from contract.calibration.curve import RateCurve
 from contract.calibration.records import OperatingPoint, UnsupportedPoint
 from service.calibration_record import CollectionCalibration, UnfitReason
 from service.schemas import Model
@@ -51,6 +52,9 @@ class CalibrationOut(Model):
     nonmated_searches: Count
     points: list[OperatingPoint]
     unsupported: list[UnsupportedPoint] = Field(description="targets that the data cannot show")
+    curve: RateCurve | None = Field(
+        description="rates of every threshold, to be drawn; null of one from before there was any"
+    )
     in_use: bool
     not_in_use_because: UnfitReason | None
 
@@ -85,6 +89,7 @@ class CalibrationOut(Model):
             nonmated_searches=seen.nonmated_searches,
             points=seen.points,
             unsupported=seen.unsupported,
+            curve=record.curve,
             in_use=unfit is None,
             not_in_use_because=unfit,
         )

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from contract.calibration.curve import RateCurve
 from contract.calibration.records import GalleryCalibration
 from contract.strict import Strict, Text
 from index.scoring import ScoringName
@@ -20,6 +21,7 @@ class CollectionCalibration(Strict):
     face, beside the subjects themselves; failures_to_acquire: photos of strangers without one.
     rejected_strangers: whom rejected answers tell of; feedback: how much of it counts, and how much
     was left out, none in records from before there was any. replicates: of the bootstrap.
+    curve: what every threshold does; None in records from before there was any.
     """
 
     version: Literal[1]
@@ -38,6 +40,7 @@ class CollectionCalibration(Strict):
     feedback_left_out: Count = 0
     replicates: Annotated[int, Field(ge=1)]
     gallery: GalleryCalibration
+    curve: RateCurve | None = None
 
     def unfit(
         self, *, contract_id: str, quality_policy: str, scoring: ScoringName

@@ -5,7 +5,6 @@ alike in the tiny bundle's embedding, so who is whom is known without a trained 
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +17,18 @@ import pytest
 from PIL import Image
 
 from benchmarks.asgi import AsgiClient
+from benchmarks.block_detector import BLACK_MAX, BlockDetector
 from benchmarks.pictures import encoded, huge_png
 from benchmarks.postgres_server import PostgresServer, postgres_running
 from benchmarks.tiny_bundle import THRESHOLD as THRESHOLD
 from benchmarks.tiny_bundle import WHOLE_SIDE_PX as WHOLE_SIDE_PX
 from benchmarks.tiny_bundle import write_tiny_bundle
-from contract.alignment import CROP_SIDE_PX, TEMPLATE
+from contract.alignment import CROP_SIDE_PX
 from contract.bundle import load_bundle
-from contract.detection.base import DetectedFace
 from contract.embedding_contract import EmbeddingContract
 
 Pixels = npt.NDArray[np.uint8]
 
-BLACK_MAX = 40
 # So much is added to the next bundle's embeddings and taken away again that they lose digits: other
 # numbers than the tiny one's, and still alike for who is alike.
 DRIFT = 2e5
@@ -69,32 +67,6 @@ def texture(face: Face) -> Pixels:
 
 NO_FACE = face_photo()
 ONE_PIXEL = encoded(np.zeros((1, 1, 3), np.uint8))
-
-
-class BlockDetector:
-    """Takes each block of bright columns for a face. Waits inside while `gate` is not set."""
-
-    name = "blocks"
-
-    def __init__(self) -> None:
-        self.gate = threading.Event()
-        self.gate.set()
-        self.entered = threading.Event()
-
-    def detect(self, image_HW3: Pixels) -> list[DetectedFace]:
-        self.entered.set()
-        assert self.gate.wait(timeout=30)
-        lit = image_HW3.max(axis=2) > BLACK_MAX
-        columns = lit.any(axis=0).astype(int)
-        edges = np.flatnonzero(np.diff(columns, prepend=0, append=0))
-        faces = []
-        for left, right in zip(edges[::2], edges[1::2], strict=True):
-            rows = np.flatnonzero(lit[:, left:right].any(axis=1))
-            top, bottom = rows[0], rows[-1] + 1
-            points = TEMPLATE / CROP_SIDE_PX * (right - left, bottom - top) + (left, top)
-            box = (float(left), float(top), float(right), float(bottom))
-            faces.append(DetectedFace(box, points.astype(np.float32), 0.99))
-        return sorted(faces, key=lambda face: face.area, reverse=True)
 
 
 BundleMaker = Callable[..., Path]

@@ -20,6 +20,8 @@ COMPREFACE: Final = "/api/v1/"
 OPEN_PATHS: Final = frozenset(
     {"/", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 )
+# Files of the page, none of which is about anybody.
+OPEN_FOLDER: Final = "/page/"
 _SCOPE_KEY: Final = "oneglance.access"
 _BEARER: Final = b"bearer "
 
@@ -44,7 +46,7 @@ class Gate:
             answer: ASGIApp = self._app
             if scope["path"].startswith(COMPREFACE):
                 answer = answer_to(error)
-            elif scope["path"] not in OPEN_PATHS:
+            elif not is_open(scope["path"]):
                 answer = known_problem(scope, error)
             await answer(scope, receive, send)
             return
@@ -66,6 +68,11 @@ async def allow(request: Request) -> None:
     collection_id = request.path_params.get("collection_id")
     if collection_id is not None:
         known.check_collection(collection_id)
+
+
+def is_open(path: str) -> bool:
+    """Whether what is there, if anything, needs no key."""
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
 
 
 def caller_if_known(request: Request) -> Caller | None:

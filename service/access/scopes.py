@@ -21,6 +21,9 @@ OVERVIEW: Final[tuple[Scope, ...]] = ("identify", "enroll", "embed")
 OPERATIONS: Final[dict[str, tuple[Scope, ...]]] = {
     "healthz": OPEN,
     "readyz": OPEN,
+    # The page's own files, which hold nothing of anybody.
+    "page": OPEN,
+    "page_file": OPEN,
     "get_metrics": ("metrics",),
     # A photo comes, a decision goes: whoever only identifies reads no list of people.
     "identify_faces": IDENTIFY,

@@ -33,5 +33,7 @@ def _shown(served: ServedBundle, *, default: bool) -> BundleOut:
         input=manifest.input.alignment,
         calibrated_subjects=[gallery.subjects for gallery in galleries],
         limits=list(manifest.limits),
+        training_data=list(manifest.training_data),
+        metrics=list(manifest.metrics),
         default=default,
     )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from index.calibrating import calibrated, search_itself
+from index.rate_curve import rate_curve
 from service.calibration import stored_calibration
 from service.calibration_record import CollectionCalibration
 from tests.conftest import NO_FACE, Api, ApiMaker, check_problem, face_photo
@@ -58,7 +59,8 @@ def test_a_calibration_is_made_kept_and_shown(api: Api) -> None:
     assert (job["status"], job["progress"], job["error"]) == ("succeeded", 1, None)
     (made,) = shown(api)
     assert made == job["result"]
-    seen = calibrated(search_itself(api.runtime.default.gallery))
+    search = search_itself(api.runtime.default.gallery)
+    seen = calibrated(search)
     assert made == {
         "made_at": made["made_at"],
         "bundle_id": "tiny@1.2.3",
@@ -78,6 +80,7 @@ def test_a_calibration_is_made_kept_and_shown(api: Api) -> None:
         "nonmated_searches": 62,
         "points": [point.model_dump() for point in seen.points],
         "unsupported": [point.model_dump() for point in seen.unsupported],
+        "curve": rate_curve(search).model_dump(),
         "in_use": True,
         "not_in_use_because": None,
     }

@@ -6,7 +6,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from service.access.gate import COMPREFACE, OPEN_PATHS
+from service.access.gate import COMPREFACE, OPEN_PATHS, is_open
 from service.access.scopes import ADMIN, OPEN, OPERATIONS, SCOPES, WHOLE_SERVICE, Scope
 from tests.conftest import Api, ApiMaker, check_problem
 from tests.keyed import ADMIN_KEY, bearer, made
@@ -43,11 +43,11 @@ def test_every_route_has_an_entry_and_every_entry_a_route(api: Api) -> None:
 
 
 def test_what_needs_no_key_is_what_operators_and_readers_need(api: Api) -> None:
-    assert {name for name, scopes in OPERATIONS.items() if scopes == OPEN} == {"healthz", "readyz"}
+    needs_none = {name for name, scopes in OPERATIONS.items() if scopes == OPEN}
+    assert needs_none == {"healthz", "readyz", "page", "page_file"}
     for route in routes_of(api.app.routes):
         if isinstance(route, APIRoute):
-            is_open = OPERATIONS[operation_of(route)] == OPEN
-            assert (route.path in OPEN_PATHS) == is_open
+            assert is_open(route.path) == (OPERATIONS[operation_of(route)] == OPEN)
 
 
 def test_each_operation_lets_in_its_scopes_and_no_other(keyed: Api) -> None:

@@ -1,0 +1,60 @@
+// Collections: what there is, a new one, and the end of one.
+
+import { ask } from "../api.js";
+import { button, field, fill, h, note } from "../dom.js";
+import { count } from "../numbers.js";
+import { session } from "../session.js";
+import { texts } from "../texts.js";
+import { sure } from "./dialog.js";
+import { toast } from "./toast.js";
+
+const words = texts.system;
+
+export function collectionsPanel() {
+  const said = h("div", { "aria-live": "polite" });
+  const name = h("input", { id: "new-collection", maxLength: 128, autocomplete: "off", spellcheck: false });
+  const bundle = h("select", { "aria-label": words.bundle, id: "new-collection-bundle" }, session.bundles.map((one) => h("option", { value: one.id }, one.id)));
+  // The page knows of all collections; so it is told that they have changed.
+  const changed = () => dispatchEvent(new Event("collections"));
+
+  async function make(event) {
+    event.preventDefault();
+    try {
+      await ask("POST", "/v1/collections", { json: { id: name.value.trim(), bundle: bundle.value } });
+      changed();
+    } catch (error) {
+      fill(said, note(error.message, "bad"));
+    }
+  }
+
+  async function remove(one) {
+    if (!(await sure(words.deleteCollectionTitle(one.id), words.deleteCollectionWords, words.deleteCollection(one.id)))) return;
+    try {
+      await ask("DELETE", `/v1/collections/${encodeURIComponent(one.id)}`);
+      changed();
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+
+  const rows = session.collections.map((one) =>
+    h(
+      "tr",
+      {},
+      h("td", {}, one.id, " ", one.default ? h("span", { class: "tag match" }, words.isDefault) : null),
+      h("td", {}, one.bundle?.id || words.noBundle),
+      h("td", { class: "number" }, count(one.subject_count)),
+      h("td", { class: "number" }, count(one.template_count)),
+      h("td", {}, one.default ? null : button(texts.common.remove, () => remove(one), { class: "slim", "aria-label": `${texts.common.remove}: ${words.deleteCollection(one.id)}` })),
+    ));
+  const head = [[words.collection], [words.bundle], [words.people, "number"], [words.photos, "number"]].map(([title, kind]) => h("th", { scope: "col", class: kind }, title));
+  return h(
+    "section",
+    { class: "panel", id: "collections" },
+    h("h2", {}, words.collections),
+    h("div", { class: "scroll-x", tabIndex: 0, role: "group", "aria-label": words.collections }, h("table", {}, h("thead", {}, h("tr", {}, head, h("td", {}))), h("tbody", {}, rows))),
+    h("p", {}),
+    h("form", { on: { submit: make } }, field(words.newCollection, name), session.bundles.length > 1 ? field(words.bundle, bundle) : null, h("button", { type: "submit" }, words.make)),
+    said,
+  );
+}

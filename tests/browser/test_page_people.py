@@ -1,0 +1,107 @@
+"""The people of a collection: found, renamed, merged, deleted and kept after all."""
+
+import numpy as np
+
+from tests.browser.conftest import PEOPLE, PageOfPeople
+
+
+def listed(page: PageOfPeople) -> list[str]:
+    return [link.text for link in page.all(".list .item a") if link.is_displayed()]
+
+
+def test_people_are_listed_with_their_pictures_and_searched(page: PageOfPeople) -> None:
+    page.enrol_all()
+    page.open("people")
+    page.until(lambda: listed(page) == list(PEOPLE), "everybody")
+    page.until(lambda: len(page.all(".list img")) == 3, "three stored crops")
+    page.write("#search", "id-39")
+    page.until(lambda: listed(page) == ["Ben"], "Ben alone")
+    page.write("#search", "nobody of this name")
+    page.says("Nobody here is called so.")
+
+
+def test_a_person_is_renamed_and_loses_a_photo(page: PageOfPeople) -> None:
+    page.enrol_all()
+    page.open("people")
+    page.press("Ada")
+    page.until(lambda: len(page.all(".templates img")) == 2, "two photos")
+    page.write("#new-name", "Ada <b>King</b>")
+    page.press("Save")
+    page.until(lambda: page.names()[0] == "Ada <b>King</b>", "the new name")
+    # A name is a name and never markup.
+    page.until(lambda: page.one("#name").text == "Ada <b>King</b>", "it on the page")
+    page.press("Remove", ".template:first-child")
+    page.press("Delete", "dialog")
+    page.until(lambda: len(page.all(".template")) == 1, "one photo left")
+
+
+def test_two_people_become_one(page: PageOfPeople) -> None:
+    page.enrol_all()
+    page.open("people")
+    page.press("Ada")
+    page.press("Merge into somebody else")
+    page.write("#merge-search", "cle")
+    page.until(lambda: len(page.all("dialog input[type=radio]")) == 1, "Cleo alone")
+    page.one("dialog input[type=radio]").click()
+    page.press("Merge into somebody else", "dialog")
+    page.until(lambda: page.names() == ["Ben", "Cleo"], "two people")
+    page.until(lambda: len(page.all(".template")) == 4, "all photos with Cleo")
+
+
+def test_a_deletion_can_be_undone_and_else_is_done(page: PageOfPeople) -> None:
+    page.enrol_all()
+    page.open("people")
+    page.press("Ada")
+    page.press("Delete")
+    page.until(lambda: listed(page) == ["Ben", "Cleo"], "a list without Ada")
+    page.press("Undo")
+    page.until(lambda: listed(page) == list(PEOPLE), "Ada again")
+    assert page.names() == list(PEOPLE)
+
+    page.press("Ben")
+    page.press("Delete")
+    page.until(lambda: page.names() == ["Ada", "Cleo"], "Ben gone from the gallery")
+    assert listed(page) == ["Ada", "Cleo"]
+
+
+def test_leaving_the_page_does_not_lose_a_deletion(page: PageOfPeople) -> None:
+    page.enrol_all()
+    page.open("people")
+    page.press("Cleo")
+    page.press("Delete")
+    page.until(lambda: listed(page) == ["Ada", "Ben"], "a list without Cleo")
+    page.driver.get("about:blank")
+    page.until(lambda: page.names() == ["Ada", "Ben"], "Cleo gone")
+
+
+def test_somebody_enrolled_twice_is_found_and_merged(page: PageOfPeople) -> None:
+    rng = np.random.default_rng(0)
+    gallery = page.runtime.default.gallery
+    people = rng.normal(size=(40, gallery.contract.size))
+    for number, person in enumerate([*people, people[7]]):
+        photos = person + rng.normal(scale=0.15, size=(2, len(person)))
+        unit = photos / np.linalg.norm(photos, axis=1, keepdims=True)
+        gallery.enroll(unit.astype(np.float32), name=f"P{number}")
+    page.open("people/-health")
+    page.press("Look now")
+    page.says("41 people with 82 photos looked at.")
+    page.press("Merge P40 into P7")
+    page.press("Merge P40 into P7", "dialog")
+    page.until(lambda: "P40" not in page.names(), "one of them")
+
+
+def test_only_rows_that_can_be_seen_are_on_the_page(page: PageOfPeople) -> None:
+    gallery = page.runtime.default.gallery
+    rows = np.random.default_rng(0).normal(size=(300, gallery.contract.size))
+    for number, row in enumerate(rows / np.linalg.norm(rows, axis=1, keepdims=True)):
+        gallery.enroll(row[None].astype(np.float32), name=f"Person {number:03}")
+    page.open("people")
+    page.says("300 people")
+    assert len(page.all(".list .item")) < 40
+    page.driver.execute_script(
+        "arguments[0].scrollTop = arguments[0].scrollHeight", page.one(".list")
+    )
+    page.until(lambda: listed(page)[-1:] == ["Person 299"], "the last one")
+    assert page.all(".list .item")[-1].get_attribute("aria-posinset") == "300"
+    page.write("#search", "177")
+    page.until(lambda: listed(page) == ["Person 177"], "one by a part of the name")

@@ -1,0 +1,115 @@
+"""What holds on every view: axe finds nothing serious, nobody else is asked, it fits a phone."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver import ActionChains, Keys
+
+from benchmarks.chromium import PHONE, WIDE
+from benchmarks.page_tour import tour
+from tests.browser.conftest import PageMaker, PageOfPeople
+
+FIRST_VIEW_BYTES = 300_000
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core's program, as the wheel carries it."""
+    found = importlib.util.find_spec("axe_playwright_python")
+    assert found is not None, "There is no axe-core here: run `make chromium`."
+    assert found.origin is not None
+    return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def findings(page: PageOfPeople, axe: str) -> list[str]:
+    """What axe calls serious or critical, in words."""
+    page.driver.execute_script(axe)
+    found: list[dict[str, Any]] = page.driver.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run(document, { resultTypes: ['violations'], preload: false })"
+        ".then(({ violations }) => done(violations), (error) => done([{ impact: 'serious',"
+        " id: String(error), nodes: [] }]))"
+    )
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"] or [{"target": "", "failureSummary": "axe failed"}]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", WIDE), ("dark", PHONE)], ids=["light", "dark-phone"]
+)
+def test_no_view_has_a_serious_fault_or_asks_anybody_else(
+    make_page: PageMaker, axe: str, scheme: str, size: tuple[int, int]
+) -> None:
+    page = make_page(size, scheme)
+    seen = []
+    for view in tour(page):
+        seen.append(view)
+        assert findings(page, axe) == [], view
+        wide = page.driver.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= size[0], f"{view} is wider than its window"
+    assert {"identify", "enrol", "people", "decisions", "unknowns", "system"} <= set(seen)
+    asked = page.browser.requests()
+    assert len(asked) > 50
+    local = ("blob:", "data:", "about:", f"{page.url}/")
+    assert [url for url in asked if not url.startswith(local)] == []
+    assert page.browser.errors() == []
+
+
+def test_dialogs_have_no_serious_fault(page: PageOfPeople, axe: str) -> None:
+    page.enrol_all()
+    page.open("people")
+    page.press("Ada")
+    page.press("Merge into somebody else")
+    page.one("dialog[open] input[type=radio]")
+    assert findings(page, axe) == []
+    page.press("Cancel", "dialog")
+    page.press("API key")
+    page.one("dialog[open]")
+    assert findings(page, axe) == []
+
+
+def test_the_first_view_is_small(page: PageOfPeople) -> None:
+    page.open()
+    sizes = page.driver.execute_script(
+        "return [...performance.getEntriesByType('navigation'),"
+        " ...performance.getEntriesByType('resource')].map((e) => e.decodedBodySize)"
+    )
+    assert len(sizes) > 10
+    assert sum(sizes) < FIRST_VIEW_BYTES
+
+
+def test_everything_is_reached_by_keyboard(page: PageOfPeople) -> None:
+    page.open("identify")
+    reached = []
+    for _ in range(20):
+        ActionChains(page.driver).send_keys(Keys.TAB).perform()
+        name, outline = page.driver.execute_script(
+            "const e = document.activeElement; if (e === document.body) return ['', ''];"
+            " return [e.textContent || e.id, getComputedStyle(e).outlineStyle]"
+        )
+        if not name or name in reached:
+            break
+        assert outline == "solid", f"{name} has the focus, and nobody sees it"
+        reached.append(name)
+    assert reached[0] == "Skip to the content"
+    assert {"Identify", "People", "System", "API key", "Choose a photo"} <= set(reached)
+
+
+def test_colours_follow_the_system_until_somebody_chooses(make_page: PageMaker) -> None:
+    page = make_page(scheme="dark").open("identify")
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    dark = page.driver.execute_script(ground)
+    page.one("#theme").click()
+    light = page.driver.execute_script(ground)
+    assert light != dark
+    page.open("identify")
+    assert page.driver.execute_script(ground) == light
+    page.one("#theme").click()
+    assert page.driver.execute_script(ground) == dark
+    page.driver.execute_script("localStorage.clear()")
