@@ -63,7 +63,7 @@ class Replica:
         self._log = log
         self._command = serve_command(
             "--host", "127.0.0.1", "--port", self.port, "--gallery", dsn,
-            "--bundle-path", bundle, "--bundle-pins-path", bundle.with_suffix(".pins"), "--worker-threads", 2,
+            "--bundle-path", bundle, "--worker-threads", 2,
         )  # fmt: skip
         self._process: subprocess.Popen[str] | None = None
 
