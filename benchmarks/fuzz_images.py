@@ -103,7 +103,11 @@ def fuzz(first: int, count: int, folder: Path) -> Found:
         stop = min(number + _PIECE, end)
         ended_at = _watched(number, stop, folder, found)
         number = stop if ended_at is None else ended_at + 1
-        print(f"{number - first} of {count}, {len(found.wrong)} wrong", file=sys.stderr)
+        print(
+            f"{number - first} of {count}, {len(found.wrong)} wrong, "
+            f"+{found.growth_mb:.0f} MB, {found.slowest[0]:.2f} s",
+            file=sys.stderr,
+        )
     return found
 
 

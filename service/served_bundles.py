@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contract.bundle import Bundle, load_bundle
+from contract.bundle import Bundle
 from contract.detection.base import FaceDetector
 from contract.detection.choosing import make_detector
 from contract.detection.whole_image import WholeImage
 from contract.errors import BundleError, BundleNotFoundError
 from contract.images import ImageLimits
 from contract.manifest import InputSpec
+from service.bundle_pins import load_pinned
 from service.cropping import cropper_for
 from service.embedder import Embedder, TorchScriptEmbedder
 from service.recognizer import Recognizer
@@ -80,7 +81,7 @@ def load_served(
     """
     further = [part.strip() for part in settings.further_bundle_paths.split(",")]
     paths = [settings.bundle_path, *(Path(part) for part in further if part)]
-    bundles = [load_bundle(path) for path in paths]
+    bundles = [load_pinned(path, settings) for path in paths]
     for bundle in bundles:
         # Refused before a network is loaded.
         cropper_for(bundle.manifest.input)

@@ -37,6 +37,11 @@ class Settings(BaseSettings):
     further_bundle_paths: str = Field(
         "", description="folders of bundles to serve beside it, separated by commas"
     )
+    bundle_pins_path: Path | None = Field(
+        None,
+        description="file that says which models may be run besides the shipped ones; unless "
+        "given it lies beside the gallery, with one in PostgreSQL in data",
+    )
     gallery: str = Field(
         "data/gallery.sqlite3",
         min_length=1,
@@ -228,6 +233,11 @@ class Settings(BaseSettings):
     def imports_folder(self) -> Path:
         """Where the reports of imports lie."""
         return self.import_path or self._beside_gallery / "imports"
+
+    @property
+    def bundle_pins_file(self) -> Path:
+        """Where the pins of models are."""
+        return self.bundle_pins_path or self._beside_gallery / "bundle-pins.json"
 
     @property
     def exports_folder(self) -> Path:

@@ -142,6 +142,7 @@ def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> I
         given = {
             "bundle_path": tiny_bundle,
             "gallery": str(tmp_path / "gallery.sqlite3"),
+            "bundle_pins_path": tmp_path / "bundle-pins.json",
             "worker_threads": 2,
             # Textures are no faces: tests of the quality policies ask for them.
             "quality": "off",

@@ -10,6 +10,7 @@ OneGlanceError
 ├── PossibleDuplicateError        other subjects look as the new photos do
 ├── BundleError                   a bundle must not be loaded
 │   ├── ManifestError             manifest missing, malformed or of an unknown format
+│   ├── BundlePinError            another model than was pinned: it is not run
 │   ├── BundleNotFoundError       no bundle of that name is served
 │   └── BundleFileError           a file is missing or its hash differs
 ├── GalleryError
@@ -77,6 +78,7 @@ from contract.errors.bundles import (
     BundleError,
     BundleFileError,
     BundleNotFoundError,
+    BundlePinError,
     ManifestError,
 )
 from contract.errors.gallery import (
@@ -136,6 +138,7 @@ __all__ = [
     "BundleError",
     "BundleFileError",
     "BundleNotFoundError",
+    "BundlePinError",
     "CollectionExistsError",
     "CollectionForbiddenError",
     "CollectionInUseError",

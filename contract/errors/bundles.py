@@ -13,6 +13,10 @@ class ManifestError(BundleError):
     """The manifest is missing, malformed or of a format that we do not know."""
 
 
+class BundlePinError(BundleError):
+    """The model is not the one that is pinned, or that cannot be told."""
+
+
 class BundleNotFoundError(BundleError):
     """No bundle of that name is served."""
 

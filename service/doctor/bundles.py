@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from contract.bundle import Bundle, load_bundle
+from contract.bundle import Bundle
 from contract.errors import OneGlanceError
+from service.bundle_pins import load_pinned
 from service.cropping import cropper_for
 from service.doctor.finding import Finding
 from service.embedder import TorchScriptEmbedder
@@ -19,7 +20,7 @@ def check_bundles(settings: Settings) -> tuple[list[Bundle], list[Finding]]:
     findings: list[Finding] = []
     for path in [settings.bundle_path, *(Path(part) for part in further if part)]:
         try:
-            bundle = load_bundle(path)
+            bundle = load_pinned(path, settings, pins_new=False)
             findings.append(_computed(bundle, settings))
         except OneGlanceError as error:
             findings.append(Finding.failed("bundle", error))

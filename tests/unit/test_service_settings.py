@@ -41,6 +41,7 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "log_format": "json",
         "bundle_path": "/b",
         "further_bundle_paths": "/c,/d",
+        "bundle_pins_path": "/p.json",
         "gallery": "postgresql://localhost/g",
         "protect_templates": "False",
         "gallery_secret_file": "/s",

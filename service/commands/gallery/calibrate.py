@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     # torch takes seconds to load, and the other commands do not need it.
-    from contract.bundle import load_bundle
+    from service.bundle_pins import load_pinned
     from service.calibration import NOBODY, embed_strangers, keep, measure
     from service.calibration_answer import CalibrationOut
     from service.commands.calibration_words import calibration_in_words
@@ -46,7 +46,7 @@ def _run(args: argparse.Namespace) -> int:
         raise GalleryError(
             f"{args.strangers} has no files: name a folder with photos of strangers."
         )
-    bundle = load_bundle(settings.bundle_path)
+    bundle = load_pinned(settings.bundle_path, settings)
     with opened(args) as gallery:
         if gallery.contract.id != bundle.manifest.contract.id:
             raise ContractMismatchError(
