@@ -29,45 +29,49 @@ class Callers:
 
     def waiting_ones(self, callers: int, *, seconds: float) -> Load:
         """Each of `callers` asks anew as soon as it has its answer."""
-        return self._run(seconds, callers=callers)
+        self._begin()
+        for _ in range(callers):
+            self._ask(0.0)
+        while (now := self._now()) < seconds:
+            for came_s in self._take(seconds - now):
+                if came_s < seconds:
+                    self._ask(came_s)
+        return self._drain()
 
     def stream(self, rate: float, *, seconds: float) -> Load:
         """`rate` requests a second, each sent when it is due, whatever became of those before.
 
         Times count from then: a sender that is late makes no answer look fast.
         """
-        return self._run(seconds, rate=rate)
+        self._begin()
+        sent = 0
+        while (due_s := sent / rate) < seconds:
+            wait_s = due_s - self._now()
+            if wait_s > 0:
+                self._take(wait_s)
+                continue
+            self._ask(due_s)
+            sent += 1
+        return self._drain()
 
     def close(self) -> None:
         for connection in (*self._idle, *self._due):
             connection.close()
         self._selector.close()
 
-    def _run(self, seconds: float, *, callers: int = 0, rate: float = 0.0) -> Load:
+    def _begin(self) -> None:
         self._asked = []
         self._start = time.perf_counter()
-        for _ in range(callers):
-            self._ask(0.0)
-        sent = 0
-        while (now := self._now()) < seconds:
-            while rate and sent / rate <= now:
-                self._ask(sent / rate)
-                sent += 1
-            until = min(seconds, sent / rate) if rate else seconds
-            for due_s in self._take(max(0.0, until - self._now())):
-                if callers and self._now() < seconds:
-                    self._ask(due_s)
-        took = self._now()
-        self._drain()
-        return Load(asked=self._asked, seconds=took)
 
-    def _drain(self) -> None:
+    def _drain(self) -> Load:
         """Wait for what is under way: it belongs to the load, and is counted."""
-        last = self._now() + PATIENCE_S
+        took = self._now()
+        last = took + PATIENCE_S
         while self._due and self._now() < last:
             self._take(last - self._now())
         for connection in [*self._due]:
             self._broken(connection)
+        return Load(asked=self._asked, seconds=took)
 
     def _now(self) -> float:
         return time.perf_counter() - self._start

@@ -1,6 +1,5 @@
 """Requests as the bytes that go over the wire, made before anything is measured."""
 
-from collections.abc import Sequence
 from typing import Final
 
 BOUNDARY: Final = "oneglance-photo"
@@ -23,8 +22,3 @@ def identify_request(photo: bytes) -> bytes:
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-def identify_requests(photos: Sequence[bytes]) -> list[bytes]:
-    """One for each photo."""
-    return [identify_request(photo) for photo in photos]
