@@ -12,10 +12,11 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	proof-strangers proof-lfw proof-open-set proof-fpir proof-fmr proof-health proof-self-calibration \
 	proof-quality proof-recall proof-simpsons proof-input proof-images proof-schema proof-scopes proof-compreface proof-import proof-serve \
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
-	proof-replicas proof-rekey proof-stolen proof-container \
+	proof-replicas proof-rekey proof-stolen proof-container proof-shutdown proof-soak \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
-	bench-mining bench-feed bench-embed bench-request bench-overhead bench-groups bench-page clean
+	bench-mining bench-feed bench-embed bench-request bench-overhead bench-callers bench-overload bench-batching \
+	bench-groups bench-page clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -168,6 +169,22 @@ proof-simpsons: import-imagenet ## bar: 70 % of unseen characters named at rank 
 
 bench-overhead: $(STAMP) ## bar: what HTTP adds to the work, at 1 and 16 callers
 	$(BIN)/python -m benchmarks.overhead
+
+bench-callers: $(STAMP) ## bar: 16 callers have 1.6 times the photos of one, p99 below 5 times p50
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.callers
+
+MINUTES ?=
+bench-overload: $(STAMP) ## bar: five times what it can do, 10 minutes: 200 or 503, p99 below twice (MINUTES=)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.overload $(MINUTES:%=--minutes %)
+
+proof-soak: $(STAMP) ## bar: an hour at 70 % of what it can do, the memory stays (MINUTES=)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(MINUTES:%=--minutes %)
+
+proof-shutdown: $(STAMP) ## bar: SIGTERM under 16 callers, all that was taken is answered
+	$(BIN)/python -m benchmarks.shutdown
+
+bench-batching: $(STAMP) ## bar: threads with a crop each beat batches on the CPU; batching adds 0.1 ms
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.batching
 
 bench-embed: $(WEIGHTS) ## bar: images/s of the face bundles beside SFace in onnxruntime
 	$(BIN)/python -m benchmarks.embed_speed

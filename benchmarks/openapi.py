@@ -19,7 +19,7 @@ SNAPSHOT = Path(__file__).parent.parent / "docs" / "openapi.json"
 
 def schema() -> dict[str, Any]:
     """The OpenAPI document. It depends on no bundle and no gallery, so none is loaded."""
-    parts = SimpleNamespace(settings=Settings(), metrics=Metrics(), keyring=None)
+    parts = SimpleNamespace(settings=Settings(), metrics=Metrics(), keyring=None, workers=None)
     runtime = cast(Runtime, parts)
     return create_app(runtime).openapi()
 

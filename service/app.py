@@ -13,6 +13,7 @@ from service.compreface import routes as compreface
 from service.description import DescribedApp
 from service.page import routes as page
 from service.page.page_files import page_files
+from service.reception import Reception
 from service.request_id import RequestId
 from service.request_metrics import RequestMetrics
 from service.routes import (
@@ -102,6 +103,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         limits={imports.router.prefix: settings.max_import_bytes},
     )
+    app.add_middleware(Reception, workers=runtime.workers)
     app.add_middleware(
         Gate,
         keyring=runtime.keyring,

@@ -91,6 +91,8 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.ExportNotFoundError: Kind(404, "export_not_found", "No such export"),
     e.JobNotFoundError: Kind(404, "job_not_found", "No such job"),
     e.JobCancelledError: Kind(503, "job_cancelled", "The job was stopped"),
+    e.CallerGoneError: Kind(499, "caller_gone", "Whoever asked has gone away"),
+    e.DeadlineExceededError: Kind(503, "deadline_exceeded", "Its turn did not come in time"),
     e.OverloadedError: Kind(503, "overloaded", "The service is busy"),
     UnsupportedMediaTypeError: Kind(415, "unsupported_media_type", "Unsupported media type"),
     RequestError: Kind(422, "invalid_request", "The request cannot be understood"),

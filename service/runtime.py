@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ from service.settings import Settings
 from service.state_metrics import StateMetrics
 from service.workers import Workers
 
+# A busy service is ready: what asks whether it is takes no request's place, and waits for none.
+PROBES_WAITING: Final = 4
+
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +42,7 @@ class Runtime:
     galleries: Galleries
     quality_policies: QualityPolicies
     workers: Workers
+    probes: Workers
     jobs: Jobs
     idempotency: Idempotency
     exports: Exports
@@ -71,6 +76,7 @@ class Runtime:
         self.reports.close()
         self.keyring.close()
         self.workers.close()
+        self.probes.close()
         self.galleries.close()
 
 
@@ -121,7 +127,18 @@ def build_runtime(
         collections=collections,
         galleries=galleries,
         quality_policies=policies,
-        workers=Workers(threads=settings.worker_threads, queue=settings.max_queued_requests),
+        workers=Workers(
+            threads=settings.worker_threads,
+            queue=settings.queued_requests,
+            queue_in_overload=settings.queued_requests_in_overload,
+            deadline_s=settings.request_deadline_s,
+        ),
+        probes=Workers(
+            threads=1,
+            queue=PROBES_WAITING,
+            queue_in_overload=PROBES_WAITING,
+            deadline_s=settings.request_deadline_s,
+        ),
         jobs=jobs,
         idempotency=Idempotency(
             keep_s=settings.idempotency_keep_s, most=settings.max_idempotency_keys

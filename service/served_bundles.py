@@ -11,6 +11,7 @@ from contract.detection.whole_image import WholeImage
 from contract.errors import BundleError, BundleNotFoundError
 from contract.images import ImageLimits
 from contract.manifest import InputSpec
+from service.batching.embedder import BatchingEmbedder
 from service.bundle_pins import load_pinned
 from service.cropping import cropper_for
 from service.embedder import Embedder, TorchScriptEmbedder
@@ -89,7 +90,10 @@ def load_served(
     for bundle in bundles:
         own = embedder if not served else None
         if own is None:
-            own = TorchScriptEmbedder(bundle, device=settings.device, precision=settings.precision)
+            plain = TorchScriptEmbedder(
+                bundle, device=settings.device, precision=settings.precision
+            )
+            own = batching_on_a_device(plain, max_batch_faces=settings.max_batch_faces)
         faces = bundle.manifest.input.alignment != "none"
         recognizer = recognizer_for(bundle, own, settings, detector=detector if faces else None)
         if faces and detector is None:
@@ -97,6 +101,16 @@ def load_served(
             detector = recognizer.detector
         served.append(ServedBundle(bundle, own, recognizer))
     return ServedBundles(served)
+
+
+def batching_on_a_device(embedder: Embedder, *, max_batch_faces: int) -> Embedder:
+    """An embedder for all worker threads: requests share a batch on a device, and none on the CPU.
+
+    There each thread has a core, and a batch only keeps the others waiting: `make bench-batching`.
+    """
+    if embedder.device == "cpu":
+        return embedder
+    return BatchingEmbedder(embedder, max_batch_faces=max_batch_faces)
 
 
 def recognizer_for(

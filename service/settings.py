@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +19,9 @@ from service.options import LogFormat, PolicyName, StoreImage
 
 CollectionId = Annotated[str, AfterValidator(check_subject_id)]
 CompreFaceKeys = Annotated[str, AfterValidator(check_keys)]
+
+# A burst waits so many times as long as one request takes, on any machine.
+QUEUED_FOR_EACH_WORKER: Final = 16
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "oneglance-faces"
 
@@ -138,8 +141,25 @@ class Settings(BaseSettings):
     worker_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="images worked on at a time"
     )
-    max_queued_requests: int = Field(
-        64, ge=0, description="requests that wait for a worker; further ones are answered 503"
+    max_batch_faces: int = Field(
+        64, ge=1, le=1_024, description="faces of several requests that CUDA embeds at once"
+    )
+    max_queued_requests: int | None = Field(
+        None,
+        ge=0,
+        description="requests that wait for a worker, 16 for each unless given; further ones are "
+        "answered 503",
+    )
+    max_queued_requests_in_overload: int | None = Field(
+        None,
+        ge=0,
+        description="the same while others are refused, half as many as workers unless given",
+    )
+    request_deadline_s: float = Field(
+        30,
+        gt=0,
+        le=3_600,
+        description="seconds that a request waits; what has not begun by then is answered 503",
     )
     idempotency_keep_s: int = Field(
         86_400, ge=1, le=604_800, description="seconds that an answer to an Idempotency-Key is kept"
@@ -228,6 +248,17 @@ class Settings(BaseSettings):
             text=self.gallery_secret,
             protects_new=self.protect_templates,
         )
+
+    def queued_requests(self) -> int:
+        """How many wait for a worker."""
+        given = self.max_queued_requests
+        return QUEUED_FOR_EACH_WORKER * self.worker_threads if given is None else given
+
+    @property
+    def queued_requests_in_overload(self) -> int:
+        """The same while more comes than can be done."""
+        given = self.max_queued_requests_in_overload
+        return self.worker_threads // 2 if given is None else given
 
     @property
     def imports_folder(self) -> Path:

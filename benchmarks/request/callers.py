@@ -1,15 +1,19 @@
 """One caller and many: the service over HTTP, as its users meet it."""
 
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-import httpx
-import numpy as np
+from benchmarks.load.callers import Callers
+from benchmarks.load.prepared import identify_request
+from benchmarks.load.record import GOOD
+from benchmarks.load.scene import address_of
+from benchmarks.server import ServerError
 
-TIMEOUT_S = 60.0
+WARM_S: Final = 2.0
+SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,22 +27,17 @@ class Load:
 
 
 def load(url: str, photos: Sequence[Path], *, callers: int) -> Load:
-    """Each photo is asked for once, `callers` at a time. Raises httpx's errors."""
-    files = [photo.read_bytes() for photo in photos]
-    with (
-        httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client,
-        ThreadPoolExecutor(callers) as pool,
-    ):
-
-        def ask(data: bytes) -> float:
-            start = time.perf_counter()
-            answer = client.post("/v1/identify", files={"image": ("photo.jpg", data)})
-            answer.raise_for_status()
-            return (time.perf_counter() - start) * 1_000
-
-        list(pool.map(ask, files[:callers]))  # connections are made, nothing is measured
-        start = time.perf_counter()
-        ms = list(pool.map(ask, files))
-        seconds = time.perf_counter() - start
-    p50, p99 = (float(p) for p in np.percentile(ms, [50, 99]))
-    return Load(callers=callers, photos_per_s=len(files) / seconds, p50_ms=p50, p99_ms=p99)
+    """They ask for some seconds, each as soon as it has its answer. Raises ServerError."""
+    requests = [identify_request(photo.read_bytes()) for photo in photos]
+    with closing(Callers(address_of(url), requests)) as everyone:
+        everyone.waiting_ones(callers, seconds=WARM_S)
+        found = everyone.waiting_ones(callers, seconds=SECONDS)
+    others = {status: n for status, n in found.statuses.items() if status != GOOD}
+    if others:
+        raise ServerError(f"{callers} callers had other answers than 200: {others}")
+    return Load(
+        callers=callers,
+        photos_per_s=found.rate,
+        p50_ms=found.percentile_ms(50),
+        p99_ms=found.percentile_ms(99),
+    )

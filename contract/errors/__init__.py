@@ -55,7 +55,9 @@ OneGlanceError
 ├── ExportNotFoundError           no file of that export, not yet or not any more
 ├── JobNotFoundError              no job of that id, or it is long past
 ├── JobCancelledError             the service closed before the job was done
+├── CallerGoneError               whoever asked has gone away before it was begun
 └── OverloadedError               all places are taken: come back later
+    └── DeadlineExceededError     its turn had not come in time
 
 Errors carry facts, never HTTP: service/problems.py maps each to a status in one table.
 Each message names what to change.
@@ -122,6 +124,8 @@ from contract.errors.root import (
     OneGlanceError,
 )
 from contract.errors.work import (
+    CallerGoneError,
+    DeadlineExceededError,
     ExportNotFoundError,
     IdempotencyConflictError,
     ImportNotFoundError,
@@ -139,6 +143,7 @@ __all__ = [
     "BundleFileError",
     "BundleNotFoundError",
     "BundlePinError",
+    "CallerGoneError",
     "CollectionExistsError",
     "CollectionForbiddenError",
     "CollectionInUseError",
@@ -146,6 +151,7 @@ __all__ = [
     "ContractMismatchError",
     "CropNotFoundError",
     "DamagedImageError",
+    "DeadlineExceededError",
     "EmptyFileError",
     "ErasureNotFoundError",
     "ExportNotFoundError",

@@ -94,3 +94,21 @@ class OverloadedError(OneGlanceError):
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DeadlineExceededError(OverloadedError):
+    """Work that a request asked for had not begun when its time was over; nothing was done."""
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(
+            f"The request waited {deadline_s:g} seconds and its turn had not come: try again in a "
+            "second."
+        )
+        self.deadline_s = deadline_s
+
+
+class CallerGoneError(OneGlanceError):
+    """Whoever asked has gone away before the work had begun; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("The connection was closed before the work had begun: send it again.")

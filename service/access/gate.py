@@ -10,12 +10,9 @@ from service.access.caller import Caller, calling
 from service.access.keyring import Keyring
 from service.access.rate_limit import RateLimit
 from service.access.scopes import OPEN, OPERATIONS
-from service.compreface.errors import answer_to
-from service.problems import known_problem
+from service.refusal import COMPREFACE, refusal
 
 KEY_HEADER: Final = "x-api-key"
-# Of CompreFace's interface, which answers its errors in its own form.
-COMPREFACE: Final = "/api/v1/"
 # Whatever else is asked for without a key is refused, be it there or not.
 OPEN_PATHS: Final = frozenset(
     {"/", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
@@ -43,11 +40,7 @@ class Gate:
                 self._rate_limit.count(caller.key_id)
         except (AccessError, RateLimitedError) as error:
             scope[_SCOPE_KEY] = error
-            answer: ASGIApp = self._app
-            if scope["path"].startswith(COMPREFACE):
-                answer = answer_to(error)
-            elif not is_open(scope["path"]):
-                answer = known_problem(scope, error)
+            answer: ASGIApp = self._app if is_open(scope["path"]) else refusal(scope, error)
             await answer(scope, receive, send)
             return
         scope[_SCOPE_KEY] = caller

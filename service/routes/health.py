@@ -19,9 +19,10 @@ async def healthz() -> Health:
 async def readyz(runtime: RuntimeDep, request: Request) -> Ready:
     """The model computes and the gallery can be read: tried now, not remembered.
 
+    One that refuses requests since it is busy is ready.
     Needs no key; how many are enrolled is told only to one that is for the service's collection.
     """
-    await runtime.workers.run(runtime.check)
+    await runtime.probes.run(runtime.check)
     bundle, stored = runtime.default.bundle, runtime.default.gallery.stored()
     caller = caller_if_known(request)
     counts = caller is not None and caller.sees(stored.id)

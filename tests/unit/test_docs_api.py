@@ -191,11 +191,15 @@ def test_every_status_of_the_description_is_in_the_table_of_problems() -> None:
 def test_the_table_of_limits_is_that_of_the_settings() -> None:
     fields = Settings.model_fields
     limits = {
-        (name, f"{field.default:,}", field.description)
+        (name, _shown(field.default), field.description)
         for name, field in fields.items()
         if name.startswith("max_")
     }
     assert rows("Limits") == limits
+
+
+def _shown(default: int | None) -> str:
+    return "by the workers" if default is None else f"{default:,}"
 
 
 def test_the_settings_that_are_named_exist() -> None:

@@ -6,8 +6,9 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from service.access.gate import COMPREFACE, OPEN_PATHS, is_open
+from service.access.gate import OPEN_PATHS, is_open
 from service.access.scopes import ADMIN, OPEN, OPERATIONS, SCOPES, WHOLE_SERVICE, Scope
+from service.refusal import COMPREFACE
 from tests.conftest import Api, ApiMaker, check_problem
 from tests.keyed import ADMIN_KEY, bearer, made
 

@@ -73,7 +73,10 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "max_images_per_request": "14",
         "max_images_per_batch": "23",
         "worker_threads": "3",
+        "max_batch_faces": "31",
         "max_queued_requests": "0",
+        "max_queued_requests_in_overload": "32",
+        "request_deadline_s": "33.0",
         "idempotency_keep_s": "21",
         "max_idempotency_keys": "22",
         "max_queued_jobs": "4",
@@ -138,7 +141,10 @@ def test_every_setting_is_an_option_that_goes_before_the_environment(
         ("quality_max_yaw_deg", 91),
         ("max_image_bytes", 0),
         ("worker_threads", 0),
+        ("max_batch_faces", 0),
         ("max_queued_requests", -1),
+        ("max_queued_requests_in_overload", -1),
+        ("request_deadline_s", 0),
         ("key_refresh_s", 0),
         ("max_requests_per_minute_per_key", -1),
     ],
@@ -147,6 +153,14 @@ def test_a_setting_out_of_range_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings(**{name: value})
     assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+@pytest.mark.usefixtures("no_settings")
+def test_how_many_wait_follows_the_workers_unless_it_is_said() -> None:
+    settings = Settings(worker_threads=4)
+    assert (settings.queued_requests, settings.queued_requests_in_overload) == (64, 2)
+    settings = Settings(worker_threads=4, max_queued_requests=0, max_queued_requests_in_overload=0)
+    assert (settings.queued_requests, settings.queued_requests_in_overload) == (0, 0)
 
 
 def test_settings_do_not_change_once_made() -> None:

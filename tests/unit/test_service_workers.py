@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.errors import OverloadedError
+from contract.errors import CallerGoneError, DeadlineExceededError, OverloadedError
+from service.turn import Turn, present_turn, taking
 from service.workers import Workers
 
 WAIT_S = 30.0
@@ -28,6 +29,11 @@ class Job:
         return "done"
 
 
+def make_workers(*, threads: int, queue: int, deadline_s: float = WAIT_S) -> Workers:
+    """A queue that overload does not make shorter: that is Admission's, and tested there."""
+    return Workers(threads=threads, queue=queue, queue_in_overload=queue, deadline_s=deadline_s)
+
+
 @pytest.fixture
 def jobs() -> Iterator[list[Job]]:
     made = [Job() for _ in range(6)]
@@ -41,14 +47,14 @@ async def wait_for(event: threading.Event) -> None:
 
 
 def test_a_call_runs_in_a_thread_of_its_own_and_answers() -> None:
-    workers = Workers(threads=1, queue=0)
+    workers = make_workers(threads=1, queue=0)
     name = asyncio.run(workers.run(lambda: threading.current_thread().name))
     assert name.startswith("oneglance")
     workers.close()
 
 
 def test_threads_run_and_queue_waits_and_the_next_is_refused(jobs: list[Job]) -> None:
-    workers = Workers(threads=2, queue=1)
+    workers = make_workers(threads=2, queue=1)
 
     async def story() -> None:
         running = [asyncio.create_task(workers.run(job)) for job in jobs[:3]]
@@ -75,7 +81,7 @@ def test_threads_run_and_queue_waits_and_the_next_is_refused(jobs: list[Job]) ->
 
 
 def test_an_exception_comes_out_and_gives_the_place_back() -> None:
-    workers = Workers(threads=1, queue=0)
+    workers = make_workers(threads=1, queue=0)
 
     def fail() -> None:
         raise KeyError("inside")
@@ -88,7 +94,7 @@ def test_an_exception_comes_out_and_gives_the_place_back() -> None:
 
 
 def test_work_for_a_client_that_left_keeps_its_place_until_it_is_done(jobs: list[Job]) -> None:
-    workers = Workers(threads=1, queue=0)
+    workers = make_workers(threads=1, queue=0)
 
     async def story() -> None:
         left = asyncio.create_task(workers.run(jobs[0]))
@@ -106,7 +112,7 @@ def test_work_for_a_client_that_left_keeps_its_place_until_it_is_done(jobs: list
 
 
 def test_a_waiting_call_of_a_client_that_left_is_dropped(jobs: list[Job]) -> None:
-    workers = Workers(threads=1, queue=1)
+    workers = make_workers(threads=1, queue=1)
 
     async def story() -> None:
         running = asyncio.create_task(workers.run(jobs[0]))
@@ -129,7 +135,7 @@ def test_a_waiting_call_of_a_client_that_left_is_dropped(jobs: list[Job]) -> Non
 
 
 def test_close_waits_for_what_was_accepted(jobs: list[Job]) -> None:
-    workers = Workers(threads=1, queue=1)
+    workers = make_workers(threads=1, queue=1)
 
     async def story() -> list[str]:
         accepted = [asyncio.create_task(workers.run(job)) for job in jobs[:2]]
@@ -156,3 +162,97 @@ async def until_taken(workers: Workers) -> int:
         except OverloadedError:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
+
+
+def test_a_call_whose_turn_comes_too_late_is_not_begun(jobs: list[Job]) -> None:
+    workers = make_workers(threads=1, queue=1, deadline_s=0.05)
+
+    async def story() -> None:
+        running = asyncio.create_task(workers.run(jobs[0]))
+        await wait_for(jobs[0].started)
+        # Answered while the worker is still busy, hence without waiting for it.
+        with pytest.raises(DeadlineExceededError, match=r"0\.05 seconds"):
+            await workers.run(jobs[1])
+        assert workers.load() == (1, 0)
+        jobs[0].go.set()
+        assert await running == "done"
+        assert not jobs[1].started.is_set()
+
+    asyncio.run(story())
+    workers.close()
+
+
+def test_what_was_begun_in_time_is_done_after_the_deadline(jobs: list[Job]) -> None:
+    workers = make_workers(threads=1, queue=0, deadline_s=0.01)
+
+    async def story() -> str:
+        running = asyncio.create_task(workers.run(jobs[0]))
+        await wait_for(jobs[0].started)
+        await asyncio.sleep(0.05)
+        jobs[0].go.set()
+        return await running
+
+    assert asyncio.run(story()) == "done"
+    workers.close()
+
+
+def test_all_calls_of_a_request_share_one_deadline() -> None:
+    workers = make_workers(threads=1, queue=0, deadline_s=0.02)
+
+    async def story() -> None:
+        with taking(Turn()):
+            assert await workers.run(lambda: 7) == 7
+            await asyncio.sleep(0.05)
+            with pytest.raises(DeadlineExceededError):
+                await workers.run(lambda: 7)
+        assert await workers.run(lambda: 8) == 8  # Of another request.
+
+    asyncio.run(story())
+    workers.close()
+
+
+def test_a_caller_that_leaves_frees_its_place_unless_its_work_has_begun(jobs: list[Job]) -> None:
+    workers = make_workers(threads=1, queue=1)
+    first, second = Turn(), Turn()
+
+    async def of(turn: Turn, job: Job) -> str:
+        with taking(turn):
+            return await workers.run(job)
+
+    async def story() -> None:
+        running = asyncio.create_task(of(first, jobs[0]))
+        await wait_for(jobs[0].started)
+        waiting = asyncio.create_task(of(second, jobs[1]))
+        await asyncio.sleep(0)
+        assert workers.load() == (1, 1)
+        first.leave()
+        second.leave()
+        with pytest.raises(CallerGoneError):
+            await waiting
+        assert workers.load() == (1, 0)
+        assert not running.done()
+        jobs[0].go.set()
+        assert await running == "done"
+        with pytest.raises(CallerGoneError):
+            await of(second, jobs[2])
+        assert not jobs[1].started.is_set()
+        assert not jobs[2].started.is_set()
+
+    asyncio.run(story())
+    workers.close()
+
+
+def test_a_worker_knows_whose_turn_it_is_and_forgets_it() -> None:
+    workers = make_workers(threads=1, queue=0)
+    turn = Turn()
+
+    async def story() -> None:
+        with taking(turn):
+            assert await workers.run(present_turn) is turn
+        other = await workers.run(present_turn)
+        assert other is not None
+        assert other is not turn
+        assert present_turn() is None
+
+    asyncio.run(story())
+    workers.close()

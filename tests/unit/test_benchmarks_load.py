@@ -1,0 +1,171 @@
+"""The load: what is sent, what is counted, and which bars hold of it."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from benchmarks import callers, overload, shutdown, soak
+from benchmarks.load.callers import Callers
+from benchmarks.load.memory import slope
+from benchmarks.load.prepared import identify_request
+from benchmarks.load.record import NO_ANSWER, Asked, Load
+from benchmarks.server import free_port
+from tests.conftest import Api, face_photo
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """200 to most, 503 to each fifth, an end of the connection to each seventh."""
+
+    protocol_version = "HTTP/1.1"
+    asked = 0
+    counting = threading.Lock()
+
+    def do_POST(self) -> None:
+        with self.counting:
+            type(self).asked += 1
+            number = self.asked
+        self.rfile.read(int(self.headers["content-length"]))
+        if number % 7 == 0:
+            self.close_connection = True
+            return
+        self.send_response(503 if number % 5 == 0 else 200)
+        if number % 5 == 0:
+            self.send_header("Retry-After", "1")
+            self.send_header("Connection", "close")
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        self.wfile.write(bytes(100_000))
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def address() -> Iterator[tuple[str, int]]:
+    """A server of Handler, asked nothing so far."""
+    Handler.asked = 0
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield "127.0.0.1", server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_a_prepared_request_is_understood_by_the_service(api: Api) -> None:
+    head, _, body = identify_request(face_photo(1)).partition(b"\r\n\r\n")
+    line, *lines = head.decode().split("\r\n")
+    headers = dict(one.split(": ", 1) for one in lines)
+    method, path, _ = line.split()
+    answer = api.request(method, path, content=body, headers=headers)
+    assert (answer.status_code, len(answer.json()["faces"])) == (200, 1)
+    assert headers["Content-Length"] == str(len(body))
+
+
+def test_callers_wait_for_their_answers_and_all_are_counted(address: tuple[str, int]) -> None:
+    with closing(Callers(address, [identify_request(b"x")])) as asking:
+        load = asking.waiting_ones(1, seconds=0.3)
+    assert load.statuses.total() == Handler.asked > 10
+    # One caller, so in the order of being asked.
+    wanted = [
+        NO_ANSWER if n % 7 == 0 else 503 if n % 5 == 0 else 200 for n in range(1, Handler.asked + 1)
+    ]
+    assert [one.status for one in load.asked] == wanted
+    assert {one.retry_after for one in load.asked if one.status == 503} == {True}
+    assert load.rate == len(load.good) / load.seconds
+
+
+def test_a_stream_sends_when_it_is_due_whatever_becomes_of_it(address: tuple[str, int]) -> None:
+    with closing(Callers(address, [identify_request(b"x")])) as asking:
+        load = asking.stream(200, seconds=0.5)
+    due = sorted(one.due_s for one in load.asked)
+    assert due == pytest.approx([n / 200 for n in range(len(due))])
+    assert len(due) == Handler.asked == 100
+    assert all(one.ms > 0 for one in load.asked)
+
+
+def test_who_nobody_listens_to_has_no_answer() -> None:
+    with closing(Callers(("127.0.0.1", free_port()), [b"x"])) as asking:
+        load = asking.stream(50, seconds=0.1)
+    assert set(load.statuses) == {NO_ANSWER}
+    assert np.isnan(load.percentile_ms(99))
+
+
+def test_the_slope_is_that_of_a_line_and_no_peak_moves_it() -> None:
+    seconds = [float(s) for s in range(2_000)]
+    line = [200 + 0.25 * s for s in seconds]
+    line[700:800] = [900.0] * 100
+    assert slope(seconds, line) == pytest.approx(0.25, rel=0.05)
+    assert slope(seconds, [5.0] * 2_000) == 0
+
+
+def loaded(ms: float, *others: Asked, count: int = 100) -> Load:
+    """So many good answers in so many ms each, and others."""
+    return Load(asked=[*(Asked(200, 0.0, ms) for _ in range(count)), *others], seconds=10)
+
+
+def overloaded(stream: Load, growth_mb: float = 0.0) -> list[str]:
+    """Bars that do not hold, where one caller waits 50 ms."""
+    return overload.missed(
+        overload.Outcome(
+            before=loaded(50),
+            after=loaded(50),
+            capacity=loaded(60),
+            stream=stream,
+            growth_mb=growth_mb,
+            core_share=0.1,
+        )
+    )
+
+
+def test_each_bar_of_overload_can_be_missed() -> None:
+    assert overloaded(loaded(99, Asked(503, 0, 1, True), Asked(429, 0, 1, True)), 9.9) == []
+    assert "p99 of 100 ms, unloaded 50" in overloaded(loaded(100))[0]
+    assert "{500: 1}" in overloaded(loaded(99, Asked(500, 0, 1)))[0]
+    assert "{0: 1}" in overloaded(loaded(99, Asked(NO_ANSWER, 0, 1)))[0]
+    assert "1 refusals without" in overloaded(loaded(99, Asked(503, 0, 1)))[0]
+    assert "grew by 10.1 MB" in overloaded(loaded(99), 10.1)[0]
+    assert "p99" in overloaded(Load(asked=[Asked(503, 0, 1, True)], seconds=1))[0]
+
+
+def test_each_bar_of_the_soak_can_be_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert soak.judged(loaded(50), 10)
+    assert not soak.judged(loaded(50), 10.1)
+    assert not soak.judged(loaded(50, Asked(503, 0, 1, True)), 0)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("100 photos in 0 minutes at 70%")
+
+
+def test_each_bar_of_the_callers_can_be_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    def judged(many: Load) -> bool:
+        return callers.judged([callers.Round(loaded(50), many, 0.01)] * 3)
+
+    assert judged(loaded(400, count=160))
+    assert not judged(loaded(400, count=159))
+    assert not judged(loaded(400, *[Asked(200, 0, 2_001)] * 5, count=160))
+    assert not judged(loaded(400, Asked(503, 0, 1, True), count=160))
+    assert "1.60 times the photos of one" in capsys.readouterr().out.splitlines()[1]
+
+
+def test_each_bar_of_the_shutdown_can_be_missed() -> None:
+    line = "INFO POST /v1/identify {} in 3.1 ms, request 0\n"
+    late = Asked(200, 0.9, 300)
+    good = Load(asked=[Asked(200, 0.1, 100), late, Asked(NO_ANSWER, 1.2, 0)], seconds=2)
+
+    def wrong(load: Load, log: str) -> str:
+        return "; ".join(shutdown.missed(shutdown.judged_round(load, log, 1.0, 0.5)))
+
+    assert wrong(good, 2 * line.format(200)) == ""
+    assert "3 answers by the log, 2 came" in wrong(good, 3 * line.format(200))
+    assert "other answers" in wrong(good, line.format(200) + line.format(500))
+    assert "Traceback" in wrong(good, 2 * line.format(200) + "Traceback")
+    assert "nothing was under way" in wrong(
+        Load(asked=[Asked(200, 0.1, 100)], seconds=2), line.format(200)
+    )
+    cut = shutdown.judged_round(
+        Load(asked=[late, Asked(NO_ANSWER, 0.9, 5)], seconds=2), line.format(200), 1.0, 0.5
+    )
+    assert (cut.cut_off, cut.late, shutdown.missed(cut)) == (1, 1, [])
