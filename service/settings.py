@@ -249,6 +249,7 @@ class Settings(BaseSettings):
             protects_new=self.protect_templates,
         )
 
+    @property
     def queued_requests(self) -> int:
         """How many wait for a worker."""
         given = self.max_queued_requests
