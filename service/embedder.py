@@ -17,6 +17,7 @@ from contract.errors import OneGlanceError
 from contract.precision import bf16_is_fast
 from contract.similarity import similarity_from_distance
 from contract.torchscript import load_torchscript, torchscript_deprecation_silenced
+from service.cuda_lane import CudaLane, CudaStream
 
 # Largest shift of a similarity that bfloat16 may cause: a tenth of what one photo differs from
 # the next of the same person.
@@ -81,6 +82,7 @@ class TorchScriptEmbedder:
             log.info("bfloat16 shifts similarities by at most %.4f", shift)
             if precision == "bfloat16" or shift <= BF16_TOLERANCE:
                 self._model, self._precision = candidate, "bfloat16"
+        self._lane = CudaLane(CudaStream()) if device == "cuda" else None
 
     @property
     def device(self) -> str:
@@ -97,10 +99,11 @@ class TorchScriptEmbedder:
         """float32 (B, D) of uint8 (B, H, W, 3) RGB crops; B may be 0."""
         if len(crops_BHW3) == 0:
             return np.zeros((0, self._size), dtype=np.float32)
-        crops = torch.from_numpy(np.ascontiguousarray(crops_BHW3)).to(self._device)
-        at_once = CPU_CROPS_AT_ONCE if self._device == "cpu" else len(crops)
-        pieces = [self._model(piece).float() for piece in crops.split(at_once)]
-        embeddings: Embeddings = torch.cat(pieces).cpu().numpy()
+        if self._lane is not None:
+            return self._lane.embed(self._model, crops_BHW3)
+        crops = torch.from_numpy(np.ascontiguousarray(crops_BHW3))
+        pieces = [self._model(piece).float() for piece in crops.split(CPU_CROPS_AT_ONCE)]
+        embeddings: Embeddings = torch.cat(pieces).numpy()
         return embeddings
 
 

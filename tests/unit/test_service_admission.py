@@ -1,9 +1,14 @@
 """Admission: a burst may wait, and while others are refused only a few do."""
 
+import heapq
+import random
+
+import numpy as np
 import pytest
 
 from contract.errors import OverloadedError
 from service.admission import CALM_S, Admission
+from service.settings import Settings
 
 
 class Door:
@@ -80,3 +85,67 @@ def test_no_more_wait_in_overload_than_at_any_time() -> None:
     assert door.enter(9) == 2
     door.leave(2)
     assert door.enter(9) == 2
+
+
+class Queue:
+    """Workers behind an Admission, in a time of its own: who comes when, and takes how long."""
+
+    def __init__(self, *, workers: int, seed: int) -> None:
+        settings = Settings(worker_threads=workers)
+        self._random = random.Random(seed)
+        self._workers = workers
+        self.now_s = self.busy_s = 0.0
+        self._admission = Admission(
+            working=workers,
+            waiting=settings.queued_requests,
+            waiting_in_overload=settings.queued_requests_in_overload,
+            clock=lambda: self.now_s,
+        )
+        self._free = [0.0] * workers
+        self._ends: list[float] = []
+
+    def come(self, at_s: float) -> tuple[float, float] | None:
+        """When it is answered and how long its work took; None where it is refused."""
+        self.now_s = at_s
+        while self._ends and self._ends[0] <= at_s:
+            heapq.heappop(self._ends)
+            self._admission.leave()
+        try:
+            self._admission.enter()
+        except OverloadedError:
+            return None
+        work_s = 0.035 * self._random.lognormvariate(0, 0.1)
+        ends_s = max(at_s, heapq.heappop(self._free)) + work_s
+        heapq.heappush(self._free, ends_s)
+        heapq.heappush(self._ends, ends_s)
+        self.busy_s += work_s
+        return ends_s, work_s
+
+
+@pytest.mark.parametrize(("workers", "times"), [(2, 1.2), (2, 5.0), (16, 5.0)])
+def test_in_overload_who_is_taken_is_quick_and_the_workers_stay_busy(
+    workers: int, times: float
+) -> None:
+    queue, choose = Queue(workers=workers, seed=0), random.Random(1)
+    at_s, took, work = 0.0, [], []
+    while at_s < 120:
+        at_s += choose.expovariate(times * workers / 0.035)
+        found = queue.come(at_s)
+        # The first line is a burst like any other, and waits.
+        if found is not None and at_s > 20:
+            took.append(found[0] - at_s)
+            work.append(found[1])
+    assert np.percentile(took, 99) < 2 * np.percentile(work, 99)
+    assert queue.busy_s > 0.8 * workers * at_s
+
+
+def test_callers_that_wait_for_their_answers_are_all_taken() -> None:
+    queue = Queue(workers=2, seed=0)
+    callers = [0.0] * 16
+    answers = 0
+    while (at_s := heapq.heappop(callers)) < 60:
+        found = queue.come(at_s)
+        assert found is not None
+        heapq.heappush(callers, found[0])
+        answers += 1
+    assert answers > 1.9 * 60 / 0.036
