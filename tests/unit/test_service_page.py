@@ -1,8 +1,9 @@
 """The page's files: how they are served, and that they belong together."""
 
+import posixpath
 import re
 from importlib.resources import files
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.keyed import ADMIN_KEY
 FILES = page_files()
 MODULES = sorted(path for path in FILES if path.startswith("js/"))
 IMPORT = re.compile(r"""(?:import|from) ?\(?["'](\.[^"']+)["']""")
+AT_ONCE = re.compile(r'from "(\.[^"]+)"')
 # A text in the code: one that starts as a sentence does. Texts are in texts.js alone.
 SENTENCE = re.compile(r'"[A-Z][a-z]+ [^"]*"')
 
@@ -75,20 +77,25 @@ def test_the_index_names_files_that_are_there_and_nobody_else() -> None:
     assert not re.search(r"<style|style=|<script>|\son\w+=", text)
 
 
+def imported(path: str, pattern: re.Pattern[str] = IMPORT) -> set[str]:
+    """Paths of the modules that a module imports."""
+    names = pattern.findall(FILES[path].body.decode())
+    return {posixpath.normpath(posixpath.join(posixpath.dirname(path), name)) for name in names}
+
+
 @pytest.mark.parametrize("path", MODULES)
 def test_a_module_imports_modules_that_are_there(path: str) -> None:
-    text = FILES[path].body.decode()
-    missing = []
-    for name in IMPORT.findall(text):
-        parts: list[str] = []
-        for part in (PurePosixPath(path).parent / name).parts:
-            if part == "..":
-                parts.pop()
-            else:
-                parts.append(part)
-        if "/".join(parts) not in FILES:
-            missing.append(name)
-    assert missing == []
+    assert imported(path) <= set(FILES)
+
+
+def test_what_the_first_view_needs_is_asked_for_at_once() -> None:
+    needed, todo = set(), {"js/main.js", "js/views/identify.js"}
+    while todo:
+        path = todo.pop()
+        needed.add(path)
+        todo |= imported(path, AT_ONCE) - needed
+    preloaded = re.findall(r'rel="modulepreload" href="page/([^"]+)"', FILES[INDEX].body.decode())
+    assert sorted(preloaded) == sorted(needed)
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if not path.endswith("texts.js")])

@@ -8,6 +8,8 @@ import { nameOf } from "../subjects.js";
 import { texts } from "../texts.js";
 
 const KEPT = 400;
+// Who scrolls past somebody does not wait for their picture, and need not ask for it.
+const PATIENCE_MS = 150;
 const crops = new Map();
 
 /** Templates of a subject, without their embeddings. */
@@ -46,9 +48,10 @@ function letter(subject, size) {
 /** A picture of a subject; its letter until the crop is there, and where there is none. */
 export function thumbOf(subject, size = "") {
   const place = letter(subject, size);
-  cropOfSubject(subject.id).then((blob) => {
+  setTimeout(async () => {
+    const blob = place.isConnected && (await cropOfSubject(subject.id));
     if (blob) place.replaceWith(picture(blob, texts.thumbs.of(nameOf(subject)), size));
-  });
+  }, PATIENCE_MS);
   return place;
 }
 
