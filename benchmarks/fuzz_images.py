@@ -165,7 +165,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--files", type=int, default=100_000, help="damaged files (%(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first (%(default)s)")
-    parser.add_argument("--sent", type=int, default=400, help="of them over HTTP (%(default)s)")
+    parser.add_argument(
+        "--sent", type=int, default=400, help="of them over HTTP, 0 for no server (%(default)s)"
+    )
     args = parser.parse_args()
     wrong = throw_bombs()
     with tempfile.TemporaryDirectory(prefix="oneglance-fuzz-") as name:
@@ -173,7 +175,8 @@ def main() -> int:
         wrong += found.wrong
         if found.growth_mb >= GROWTH_MB:
             wrong.append(f"a process grew by {found.growth_mb:.0f} MB")
-        wrong += send(args.first, args.sent, Path(name))
+        if args.sent:
+            wrong += send(args.first, args.sent, Path(name))
     for outcome, times in found.outcomes.most_common():
         print(f"{times:8d} {outcome}")
     for words in wrong:

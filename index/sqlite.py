@@ -19,7 +19,7 @@ import numpy as np
 from contract.errors import GalleryUnavailableError
 from index import sqlite_schema as schema
 from index.database import Value
-from index.folders import sync_names
+from index.folders import make_folder, sync_names
 from index.lock import ProcessLock
 from index.records import Embeddings
 from index.sqlite_errors import damaged, opening_errors, storage_errors
@@ -112,7 +112,7 @@ class SqliteDatabase:
         self._log_pages = 0
         self.checkpoint_pages = _CHECKPOINT_PAGES
         try:
-            _make_folder(self.path.parent)
+            make_folder(self.path.parent)
         except OSError as error:
             raise _no_access(self.path, error) from error
         self._lock = ProcessLock(self.path)
@@ -292,14 +292,6 @@ class SqliteDatabase:
             connection.close()
             raise
         return connection
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder and those above it, so that a power loss takes none of them away again."""
-    if not path.is_dir():
-        _make_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        sync_names(path.parent)
 
 
 def _make_file(path: Path) -> None:

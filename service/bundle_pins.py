@@ -14,6 +14,7 @@ from typing import Final
 
 from contract.bundle import Bundle, load_bundle
 from contract.errors import BundlePinError
+from index.folders import make_folder, sync_names
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,13 +45,14 @@ def pin(bundle: Bundle, file: Path) -> None:
     pins = _read(file) | {_place(bundle): bundle.sha256}
     text = json.dumps({"format": _FORMAT, "pins": pins}, indent=2, sort_keys=True)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".oneglance-")
         with os.fdopen(descriptor, "w", encoding="utf-8") as whole:
             whole.write(f"{text}\n")
             whole.flush()
             os.fsync(whole.fileno())
         os.replace(name, file)
+        sync_names(file.parent)
     except OSError as error:
         raise BundlePinError(
             f"The model of {bundle.root} cannot be pinned in {file} ({error.strerror}): name a "

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from contract.errors import ContractMismatchError, GalleryError
-from service.commands.gallery.common import add_command, opened, progress, say, settings_of
+from service.commands.gallery.common import (
+    add_command,
+    check_there,
+    opened,
+    progress,
+    say,
+    settings_of,
+)
 from service.commands.photo_files import visible_files
 
 
@@ -46,6 +53,7 @@ def _run(args: argparse.Namespace) -> int:
         raise GalleryError(
             f"{args.strangers} has no files: name a folder with photos of strangers."
         )
+    check_there(settings.gallery)
     bundle = load_pinned(settings.bundle_path, settings)
     with opened(args) as gallery:
         if gallery.contract.id != bundle.manifest.contract.id:
