@@ -21,6 +21,7 @@ from index import sqlite_schema as schema
 from index.database import Value
 from index.folders import sync_names
 from index.lock import ProcessLock
+from index.protection.row_cipher import RowCipher
 from index.records import Embeddings
 from index.sqlite_errors import damaged, opening_errors, storage_errors
 from index.sqlite_scrubbing import scrubbing_vfs
@@ -40,9 +41,10 @@ _BYTES: Final = np.dtype("<f4")
 class SqliteConnection:
     """Connection over one of apsw's."""
 
-    def __init__(self, raw: apsw.Connection, path: Path) -> None:
+    def __init__(self, raw: apsw.Connection, path: Path, cipher: RowCipher) -> None:
         self.raw = raw
         self._path = path
+        self._cipher = cipher
 
     def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         """See Connection."""
@@ -74,13 +76,28 @@ class SqliteConnection:
             raise
         self.execute("RELEASE part")
 
+    def pack_crop(self, image: bytes) -> Value:
+        """See Connection."""
+        return self._cipher.seal(image, "crop")
+
+    def unpack_crop(self, value: Value) -> bytes:
+        """See Connection."""
+        return self._cipher.open(value, "crop")
+
+    def crop_bytes(self, stored_bytes: int, head: bytes) -> int:
+        """See Connection."""
+        return self._cipher.plain_bytes(stored_bytes, head)
+
     def pack(self, embedding_D: Embeddings) -> Value:
         """See Connection."""
-        return embedding_D.astype(_BYTES).tobytes()
+        return self._cipher.seal(embedding_D.astype(_BYTES).tobytes(), "embedding")
 
     def unpack(self, values: Sequence[Value], *, size: int) -> Embeddings:
         """See Connection."""
-        if any(len(value) != size * _BYTES.itemsize for value in values):
+        length = size * _BYTES.itemsize
+        # No sealed row has the length of a plain one.
+        values = [v if len(v) == length else self._cipher.open(v, "embedding") for v in values]
+        if any(len(value) != length for value in values):
             raise damaged(
                 self._path, "a template has not the length that the collection's contract says"
             )
@@ -93,14 +110,18 @@ class SqliteConnection:
 class SqliteDatabase:
     """Database in the file at `path`; writing() is for one thread at a time."""
 
-    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+    def __init__(
+        self, path: Path, *, vfs: str | None = None, cipher: RowCipher | None = None
+    ) -> None:
         """Open or make the file, and its folder; an older schema becomes the current one.
 
+        cipher: what embeddings and pictures are sealed by; unless given, nothing.
         vfs: SQLite's name of another virtual file system than its own, to prove things with.
         Raises GalleryLockedError, GalleryError (a newer schema) or GalleryUnavailableError (not a
         gallery, damaged, no such place, no permission).
         """
         self.path = path.resolve()
+        self.cipher = cipher or RowCipher(None)
         self._vfs = scrubbing_vfs(vfs)
         self._pool_lock = threading.Lock()
         self._idle: list[SqliteConnection] = []
@@ -128,7 +149,7 @@ class SqliteDatabase:
             raise _no_access(self.path, error) from error
         with opening_errors(self.path):
             raw = self._connect(apsw.SQLITE_OPEN_READWRITE)
-            self._writer = SqliteConnection(raw, self.path)
+            self._writer = SqliteConnection(raw, self.path, self.cipher)
             # Nothing is changed before the file is known to be ours, not even its journal mode.
             empty = schema.is_empty(raw)
             version = schema.SCHEMA_VERSION if empty else schema.check_file(raw, self.path)
@@ -270,7 +291,7 @@ class SqliteDatabase:
                 return self._idle.pop()
             with storage_errors(self.path):
                 raw = self._connect(apsw.SQLITE_OPEN_READONLY)
-            return SqliteConnection(raw, self.path)
+            return SqliteConnection(raw, self.path, self.cipher)
 
     def _connect(self, flags: int) -> apsw.Connection:
         connection = apsw.Connection(str(self.path), flags=flags, vfs=self._vfs)

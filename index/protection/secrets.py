@@ -38,12 +38,21 @@ class GallerySecrets:
     Any thread may call anything.
     """
 
-    def __init__(self, path: Path, *, text: str = "", protects_new: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        text: str = "",
+        protects_new: bool = True,
+        setting: str = "gallery_secret",
+    ) -> None:
         """path: of the file. text: secrets by spaces, commas or lines in place of the file.
 
-        protects_new: whether collections that are made now are protected.
+        protects_new: whether collections that are made now are protected. setting: of the service
+        where the text comes from; its name with _file is the file's.
         """
         self.path = path
+        self._setting = setting
         self.protects_new = protects_new
         self._text = text
         self._lock = threading.Lock()
@@ -51,7 +60,7 @@ class GallerySecrets:
     @property
     def place(self) -> str:
         """Where they are, in words."""
-        return "the setting gallery_secret" if self._text else f"the file {self.path}"
+        return f"the setting {self._setting}" if self._text else f"the file {self.path}"
 
     def get(self, wanted: str, *, of: str) -> bytes:
         """The secret of that id. of: what needs it, for the error.
@@ -62,7 +71,7 @@ class GallerySecrets:
         if wanted not in found:
             raise GallerySecretError(
                 f"{of} was protected by the secret {wanted}, which is not in {self.place}: bring it"
-                " back from where you keep its copy (gallery_secret_file names another file)."
+                f" back from where you keep its copy ({self._setting}_file names another file)."
                 " Without it nobody enrolled there can be found, and there is no other way back."
             )
         return found[wanted]
@@ -84,7 +93,7 @@ class GallerySecrets:
         """Put a new secret before the others; its id. Raises GallerySecretError."""
         if self._text:
             raise GallerySecretError(
-                "The secrets come from the setting gallery_secret, which this process cannot "
+                f"The secrets come from the setting {self._setting}, which this process cannot "
                 "change: put a new one (openssl rand -hex 32) before the others there, start the "
                 "service again, and re-key without a new secret."
             )
@@ -148,8 +157,8 @@ class GallerySecrets:
     def _refused(self, what: str, error: OSError) -> GallerySecretError:
         return GallerySecretError(
             f"The file of secrets {self.path} cannot be {what} ({error.strerror}): name one that "
-            "this process may use by gallery_secret_file, or give the secret by "
-            "ONEGLANCE_GALLERY_SECRET."
+            f"this process may use by {self._setting}_file, or give the secret by "
+            f"ONEGLANCE_{self._setting.upper()}."
         )
 
     def open_to_others(self) -> bool:
