@@ -5,106 +5,32 @@ supply. One connection writes, and checkpoints; others read, so that looking som
 waits for a writer's fsync.
 """
 
-import itertools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import apsw
-import numpy as np
 
 from contract.errors import GalleryUnavailableError
 from index import sqlite_schema as schema
-from index.database import Value
 from index.folders import sync_names
 from index.lock import ProcessLock
 from index.protection.row_cipher import RowCipher
-from index.records import Embeddings
+from index.sqlite_connection import SqliteConnection
 from index.sqlite_errors import damaged, opening_errors, storage_errors
 from index.sqlite_scrubbing import scrubbing_vfs
 
 _BUSY_TIMEOUT_MS: Final = 2_000
 # A search reads for some milliseconds; who reads for longer is not waited for.
 _ERASURE_WAIT_MS: Final = 100
-_STREAM_ROWS: Final = 4_096
 # 8 KiB: three templates of 512 numbers a page; in the usual 4 KiB one, and half of it empty.
 _PAGE_BYTES: Final = 8_192
 _CACHE_KIB: Final = 65_536
 # Pages in the log from which on they are brought into the file: 8 MiB.
 _CHECKPOINT_PAGES: Final = 1_000
-_BYTES: Final = np.dtype("<f4")
-
-
-class SqliteConnection:
-    """Connection over one of apsw's."""
-
-    def __init__(self, raw: apsw.Connection, path: Path, cipher: RowCipher) -> None:
-        self.raw = raw
-        self._path = path
-        self._cipher = cipher
-
-    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
-        """See Connection."""
-        with storage_errors(self._path):
-            return self.raw.execute(sql, values).fetchall()
-
-    def stream(self, sql: str, values: Sequence[Value] = ()) -> Iterator[list[tuple[Any, ...]]]:
-        """See Connection."""
-        with storage_errors(self._path):
-            cursor = self.raw.execute(sql, values)
-        while True:
-            with storage_errors(self._path):
-                rows = list(itertools.islice(cursor, _STREAM_ROWS))
-            if not rows:
-                return
-            yield rows
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """See Connection."""
-        self.execute("SAVEPOINT part")
-        try:
-            yield
-        except BaseException:
-            # After some errors, a full disk among them, SQLite has rolled all back by itself.
-            if self.raw.in_transaction:
-                self.execute("ROLLBACK TO part")
-                self.execute("RELEASE part")
-            raise
-        self.execute("RELEASE part")
-
-    def pack_crop(self, image: bytes) -> Value:
-        """See Connection."""
-        return self._cipher.seal(image, "crop")
-
-    def unpack_crop(self, value: Value) -> bytes:
-        """See Connection."""
-        return self._cipher.open(value, "crop")
-
-    def crop_bytes(self, stored_bytes: int, head: bytes) -> int:
-        """See Connection."""
-        return self._cipher.plain_bytes(stored_bytes, head)
-
-    def pack(self, embedding_D: Embeddings) -> Value:
-        """See Connection."""
-        return self._cipher.seal(embedding_D.astype(_BYTES).tobytes(), "embedding")
-
-    def unpack(self, values: Sequence[Value], *, size: int) -> Embeddings:
-        """See Connection."""
-        length = size * _BYTES.itemsize
-        # No sealed row has the length of a plain one.
-        values = [v if len(v) == length else self._cipher.open(v, "embedding") for v in values]
-        if any(len(value) != length for value in values):
-            raise damaged(
-                self._path, "a template has not the length that the collection's contract says"
-            )
-        embeddings = np.frombuffer(b"".join(values), dtype=_BYTES).astype(np.float32)
-        if not np.isfinite(embeddings).all():
-            raise damaged(self._path, "a template holds a number that is not finite")
-        return embeddings.reshape(-1, size)
 
 
 class SqliteDatabase:
