@@ -2,13 +2,13 @@
 
     python -m benchmarks.rekey [--templates 100000]
 
-A real service on a gallery in a file, then one on a real PostgreSQL. Before, while and after a job
-with `new_secret` the same pictures are identified and verified, and others are enrolled; no request
-is sent twice. Then:
+A real service on a gallery in a file with encrypted rows, then one on a real PostgreSQL. Before,
+while and after a job with `new_secret`, and in the file with `new_row_key`, the same pictures are
+identified and verified, and others are enrolled; no request is sent twice. Then:
 - no caller has seen another status than 200 or 201, and each answer has the same subject, with the
   similarity of before up to the noise of float32;
 - every template is there once, whoever was enrolled meanwhile included, and each row is another:
-  rows of before and after have no likeness;
+  rows of before and after have no likeness; all are encrypted by the new key;
 - `oneglance gallery verify` finds nothing.
 Pictures are noise, the bundle is a tiny one with 64 numbers; the other templates are random. Prints
 how long the job took and how long callers waited. The exit status is not 0 below the bar.
@@ -38,6 +38,7 @@ from contract.bundle import load_bundle
 from index.gallery import Gallery
 from index.protection.secrets import GallerySecrets
 from index.records import Embeddings, Subject
+from index.upkeep import rows_to_encrypt
 from index.writes.effect import Effect
 from index.writes.restoring import ToRestore, restore
 from index.writes.scope import Scope
@@ -191,10 +192,10 @@ def enrol_one(client: httpx.Client, number: int, subject_id: str) -> httpx.Respo
     )
 
 
-def rekeyed(client: httpx.Client) -> tuple[dict[str, Any], float]:
+def rekeyed(client: httpx.Client, wish: dict[str, bool]) -> tuple[dict[str, Any], float]:
     """The job when it has ended, and the seconds that it took."""
     start = time.perf_counter()
-    answer = client.post("/v1/collections/default/rekey", json={"new_secret": True})
+    answer = client.post("/v1/collections/default/rekey", json=wish)
     job: dict[str, Any] = answer.json()["job"]
     while job["status"] in ("queued", "running") and time.perf_counter() - start < JOB_LIMIT_S:
         time.sleep(0.1)
@@ -215,19 +216,25 @@ def run(store: str, templates: int) -> tuple[Seen, float]:
             where = stack.enter_context(postgres_running(in_memory=True)).create_database()
         contract = load_bundle(bundle).manifest.contract
         secrets = GallerySecrets(secret)
-        with Gallery.open(where, contract, secrets=secrets) as gallery:
+        row_keys = GallerySecrets(folder / "row.key") if store == "file" else None
+        with Gallery.open(where, contract, secrets=secrets, row_keys=row_keys) as gallery:
             fill(gallery, templates)
             before = rows_of(gallery)
         options = ("--bundle-path", bundle, "--gallery-secret-file", secret, "--worker-threads", 2)
+        if row_keys is not None:
+            options += ("--row-key-file", row_keys.path)
         with serving(where, folder / "log", *options) as server:  # type: ignore[arg-type]
-            took_s = _asked_meanwhile(server.url, seen)
-        with Gallery.open(where, contract, secrets=secrets) as gallery:
+            wish = {"new_secret": True, "new_row_key": store == "file"}
+            took_s = _asked_meanwhile(server.url, seen, wish)
+        with Gallery.open(where, contract, secrets=secrets, row_keys=row_keys) as gallery:
             gallery.verify()
+            if rows_to_encrypt(gallery.galleries):
+                seen.faults.append("rows are not encrypted by the newest key")
             _look_at(gallery, before, seen)
     return seen, took_s
 
 
-def _asked_meanwhile(url: str, seen: Seen) -> float:
+def _asked_meanwhile(url: str, seen: Seen, wish: dict[str, bool]) -> float:
     with httpx.Client(base_url=url, timeout=60) as client:
         for number in range(KNOWN):
             enrol_one(client, number, f"known-{number}").raise_for_status()
@@ -243,7 +250,7 @@ def _asked_meanwhile(url: str, seen: Seen) -> float:
         try:
             time.sleep(BESIDE_S)
             seen.phase = "meanwhile"
-            job, took_s = rekeyed(client)
+            job, took_s = rekeyed(client, wish)
             seen.phase = "after"
             time.sleep(BESIDE_S)
         finally:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from index.records import Embeddings
 
-# `bytes` for pictures; embeddings go through pack() and unpack().
+# Embeddings go through pack() and unpack(), pictures through pack_crop() and unpack_crop().
 Value: TypeAlias = Any
 
 
@@ -24,6 +24,15 @@ class Connection(Protocol):
 
     def savepoint(self) -> AbstractContextManager[None]:
         """A part of the transaction that is undone alone if it raises."""
+
+    def pack_crop(self, image: bytes) -> Value:
+        """A picture as a value of the column `crops.image`."""
+
+    def unpack_crop(self, value: Value) -> bytes:
+        """A value of that column as the picture that was packed."""
+
+    def crop_bytes(self, stored_bytes: int, head: bytes) -> int:
+        """Length of the picture, by that of its value and the value's first HEAD_BYTES."""
 
     def pack(self, embedding_D: Embeddings) -> Value:
         """An embedding, float32 (D,), as a value of the column `templates.embedding`."""

@@ -17,6 +17,7 @@ from index.database import Connection, Database
 from index.memory_searcher import MemorySearcher, remove_snapshot, snapshot_path
 from index.protection.label import Label
 from index.protection.protector import Protector
+from index.protection.row_cipher import RowCipher
 from index.protection.secrets import GallerySecrets, secret_path_beside
 from index.scoring import SCORINGS, ScoringName
 from index.searcher import Searcher
@@ -66,13 +67,19 @@ class Galleries:
         tier: Tier = "auto",
         scoring: ScoringName = "best",
         secrets: GallerySecrets | None = None,
+        row_keys: GallerySecrets | None = None,
     ) -> Self:
         """See index.gallery.Gallery.open."""
         if secrets is None:
             secrets = GallerySecrets(default_secret_path(location), protects_new=False)
         if not is_postgres(location):
-            database = SqliteDatabase(Path(location))
+            database = SqliteDatabase(Path(location), cipher=RowCipher(row_keys))
             return cls(database, tier=tier, scoring=scoring, secrets=secrets)
+        if row_keys is not None:
+            raise GalleryError(
+                "A gallery on PostgreSQL is searched in the database, so its rows cannot be "
+                "encrypted: leave row_key_file and row_key out, and keep it on an encrypted disk."
+            )
         if scoring != "best":
             raise GalleryError(
                 "A gallery on PostgreSQL scores a subject by its best template: set scoring to "

@@ -79,6 +79,7 @@ class Gallery(OpenCollection):
         tier: Tier = "auto",
         scoring: ScoringName = "best",
         secrets: GallerySecrets | None = None,
+        row_keys: GallerySecrets | None = None,
     ) -> Self:
         """Open a collection of the database at `location`, or make what is not there yet.
 
@@ -86,13 +87,16 @@ class Gallery(OpenCollection):
         contract: what the embeddings are made by; None takes a collection as it is.
         tier: how a file's index in memory searches, see index/tiers.py. scoring: see
         index/scoring.py. secrets: what templates are protected by; unless given, those beside the
-        file, and then a new collection is not protected.
+        file, and then a new collection is not protected. row_keys: what the rows of a file are
+        encrypted by; none unless given.
         Raises GallerySecretError (the one that protects the collection is not there),
         GalleryLockedError (another process has the file), ContractMismatchError (other
         embeddings are in there), GalleryError (the schema is of a newer release) or
         GalleryUnavailableError (not a gallery, damaged, no permission, not reachable).
         """
-        galleries = Galleries.open(location, tier=tier, scoring=scoring, secrets=secrets)
+        galleries = Galleries.open(
+            location, tier=tier, scoring=scoring, secrets=secrets, row_keys=row_keys
+        )
         try:
             return cls(galleries, *galleries.view(collection, contract))
         except BaseException:

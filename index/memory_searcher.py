@@ -77,7 +77,9 @@ class MemorySearcher:
         )
         index = None
         if from_snapshot:
-            index = load_snapshot(path, key, revision=collection.revision, tier=tier)
+            # It is not sealed, as rows are.
+            if not database.cipher.seals:
+                index = load_snapshot(path, key, revision=collection.revision, tier=tier)
             if index is None:
                 # It may hold somebody who was removed since.
                 remove_snapshot(path)
@@ -135,6 +137,8 @@ class MemorySearcher:
     def save(self) -> None:
         """See Searcher."""
         if self._snapshot_is_there or len(self._index) < SNAPSHOT_FROM_ROWS:
+            return
+        if self._database.cipher.seals:
             return
         try:
             self._index.save(self._snapshot, self._key)

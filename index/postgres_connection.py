@@ -95,6 +95,18 @@ class PostgresConnection:
             raise
         self.execute(f"RELEASE SAVEPOINT {name}")
 
+    def pack_crop(self, image: bytes) -> Value:
+        """See Connection."""
+        return image
+
+    def unpack_crop(self, value: Value) -> bytes:
+        """See Connection."""
+        return bytes(value)
+
+    def crop_bytes(self, stored_bytes: int, head: bytes) -> int:
+        """See Connection."""
+        return stored_bytes
+
     def pack(self, embedding_D: Embeddings) -> Value:
         """See Connection."""
         head = np.array((len(embedding_D), 0), dtype=_HEAD)

@@ -6,6 +6,8 @@
     job.switch(gallery)            # atomically; those who came in meanwhile included
     for left in job.clean():       # what was searched until then is removed, for good
         ...
+    for _ in job.reseal():         # pictures, by the newest row key, as the templates are by now
+        ...
 
 After an interruption the same goes on: with what was made before the switch; after it with what is
 left to be removed, and then all over again.
@@ -13,10 +15,13 @@ left to be removed, and then all over again.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from contract.errors import ReembeddingConflictError
+from contract.errors import GalleryError, ReembeddingConflictError
 from index.gallery import Gallery
 from index.protection.label import Label
+from index.protection.row_cipher import RowCipher
+from index.sqlite import SqliteDatabase
 from index.tables import collections, templates
 from index.tables.templates import UnderContract
 from index.writes import rekeying as writes
@@ -28,12 +33,14 @@ from index.writes.scope import Scope
 class Rekeyed:
     """What a collection is protected by. former_secret_id: None where nothing protected it.
 
-    former_in_use: whether a collection of this gallery still needs that one.
+    former_in_use: whether a collection of this gallery still needs that one. row_key_id: of the key
+    that its rows are encrypted by, None where they are not.
     """
 
     secret_id: str
     former_secret_id: str | None
     former_in_use: bool
+    row_key_id: str | None
 
 
 class Rekeying:
@@ -46,18 +53,24 @@ class Rekeying:
         self.former_label = gallery.shown.of.protection.label
 
     @classmethod
-    def begin(cls, gallery: Gallery, *, new_secret: bool = False) -> "Rekeying":
+    def begin(
+        cls, gallery: Gallery, *, new_secret: bool = False, new_row_key: bool = False
+    ) -> "Rekeying":
         """Begin, or go on with one of the present secret that was interrupted.
 
-        new_secret: make one first, for this and all that is written from now on.
-        Raises ReembeddingConflictError (a re-embedding is under way, or has left its way back) or
+        new_secret, new_row_key: make one first, for this and all that is written from now on.
+        Raises GalleryError (rows are not encrypted, so that there is no key to be renewed),
+        ReembeddingConflictError (a re-embedding is under way, or has left its way back) or
         GallerySecretError.
         """
+        _take_row_key(gallery, new=new_row_key)
         secrets = gallery.galleries.protector.secrets
         _clean(gallery)
         there, label = gallery.read(_next)
         current = secrets.renew() if new_secret else secrets.current()
-        if there is not None and Label.parsed(label).secret_id != current:
+        # Encrypted ones may be by a former row key: made anew.
+        row_key = _row_key_id(gallery)
+        if there is not None and (row_key or Label.parsed(label).secret_id != current):
             _give_way(gallery, there)
             there = None
         if there is None:
@@ -93,6 +106,19 @@ class Rekeying:
             removed += writes.REMOVED_AT_ONCE
             yield removed
 
+    def reseal(self) -> Iterator[None]:
+        """Encrypt the stored pictures by the newest row key, some at a time, where there is one."""
+        cipher = _cipher(self.gallery)
+        after: str | None = ""
+        while after is not None and cipher is not None and cipher.seals:
+            head = cipher.head
+
+            def step(scope: Scope, after: str = after, head: bytes = head) -> tuple[Any, Effect]:
+                return writes.reseal_crops(scope, after, head)
+
+            after = self.gallery.write(step)
+            yield
+
     def result(self) -> Rekeyed:
         """What has come of it."""
         former = Label.parsed(self.former_label).secret_id if self.former_label else None
@@ -101,6 +127,7 @@ class Rekeying:
             secret_id=Label.parsed(self.of.protection.label).secret_id,
             former_secret_id=former,
             former_in_use=former in used,
+            row_key_id=_row_key_id(self.gallery),
         )
 
 
@@ -122,6 +149,30 @@ def secrets_in_use(gallery: Gallery) -> set[str]:
             )
             if number is not None and (label := collections.protection_label(c, number))
         }
+
+
+def _cipher(gallery: Gallery) -> RowCipher | None:
+    """None in PostgreSQL."""
+    database = gallery.galleries.database
+    return database.cipher if isinstance(database, SqliteDatabase) else None
+
+
+def _row_key_id(gallery: Gallery) -> str | None:
+    cipher = _cipher(gallery)
+    return cipher.newest_id if cipher is not None and cipher.seals else None
+
+
+def _take_row_key(gallery: Gallery, *, new: bool) -> None:
+    cipher = _cipher(gallery)
+    if cipher is not None and cipher.keys is not None:
+        if new:
+            cipher.keys.renew()
+        cipher.take_newest()
+    elif new:
+        raise GalleryError(
+            "The rows of this gallery are not encrypted: name a file for their key by "
+            "row_key_file first."
+        )
 
 
 def _next(scope: Scope) -> tuple[int | None, str]:

@@ -5,23 +5,21 @@ supply. One connection writes, and checkpoints; others read, so that looking som
 waits for a writer's fsync.
 """
 
-import itertools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import apsw
-import numpy as np
 
 from contract.errors import GalleryUnavailableError
 from index import sqlite_schema as schema
-from index.database import Value
 from index.folders import make_folder, sync_names
 from index.lock import ProcessLock
-from index.records import Embeddings
+from index.protection.row_cipher import RowCipher
+from index.sqlite_connection import SqliteConnection
 from index.sqlite_errors import damaged, opening_errors, storage_errors
 from index.sqlite_scrubbing import scrubbing_vfs
 from index.tables import audit
@@ -29,79 +27,28 @@ from index.tables import audit
 _BUSY_TIMEOUT_MS: Final = 2_000
 # A search reads for some milliseconds; who reads for longer is not waited for.
 _ERASURE_WAIT_MS: Final = 100
-_STREAM_ROWS: Final = 4_096
 # 8 KiB: three templates of 512 numbers a page; in the usual 4 KiB one, and half of it empty.
 _PAGE_BYTES: Final = 8_192
 _CACHE_KIB: Final = 65_536
 # Pages in the log from which on they are brought into the file: 8 MiB.
 _CHECKPOINT_PAGES: Final = 1_000
-_BYTES: Final = np.dtype("<f4")
-
-
-class SqliteConnection:
-    """Connection over one of apsw's."""
-
-    def __init__(self, raw: apsw.Connection, path: Path) -> None:
-        self.raw = raw
-        self._path = path
-
-    def execute(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
-        """See Connection."""
-        with storage_errors(self._path):
-            return self.raw.execute(sql, values).fetchall()
-
-    def stream(self, sql: str, values: Sequence[Value] = ()) -> Iterator[list[tuple[Any, ...]]]:
-        """See Connection."""
-        with storage_errors(self._path):
-            cursor = self.raw.execute(sql, values)
-        while True:
-            with storage_errors(self._path):
-                rows = list(itertools.islice(cursor, _STREAM_ROWS))
-            if not rows:
-                return
-            yield rows
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """See Connection."""
-        self.execute("SAVEPOINT part")
-        try:
-            yield
-        except BaseException:
-            # After some errors, a full disk among them, SQLite has rolled all back by itself.
-            if self.raw.in_transaction:
-                self.execute("ROLLBACK TO part")
-                self.execute("RELEASE part")
-            raise
-        self.execute("RELEASE part")
-
-    def pack(self, embedding_D: Embeddings) -> Value:
-        """See Connection."""
-        return embedding_D.astype(_BYTES).tobytes()
-
-    def unpack(self, values: Sequence[Value], *, size: int) -> Embeddings:
-        """See Connection."""
-        if any(len(value) != size * _BYTES.itemsize for value in values):
-            raise damaged(
-                self._path, "a template has not the length that the collection's contract says"
-            )
-        embeddings = np.frombuffer(b"".join(values), dtype=_BYTES).astype(np.float32)
-        if not np.isfinite(embeddings).all():
-            raise damaged(self._path, "a template holds a number that is not finite")
-        return embeddings.reshape(-1, size)
 
 
 class SqliteDatabase:
     """Database in the file at `path`; writing() is for one thread at a time."""
 
-    def __init__(self, path: Path, *, vfs: str | None = None) -> None:
+    def __init__(
+        self, path: Path, *, vfs: str | None = None, cipher: RowCipher | None = None
+    ) -> None:
         """Open or make the file, and its folder; an older schema becomes the current one.
 
+        cipher: what embeddings and pictures are sealed by; unless given, nothing.
         vfs: SQLite's name of another virtual file system than its own, to prove things with.
         Raises GalleryLockedError, GalleryError (a newer schema) or GalleryUnavailableError (not a
         gallery, damaged, no such place, no permission).
         """
         self.path = path.resolve()
+        self.cipher = cipher or RowCipher(None)
         self._vfs = scrubbing_vfs(vfs)
         self._pool_lock = threading.Lock()
         self._idle: list[SqliteConnection] = []
@@ -129,7 +76,7 @@ class SqliteDatabase:
             raise _no_access(self.path, error) from error
         with opening_errors(self.path):
             raw = self._connect(apsw.SQLITE_OPEN_READWRITE)
-            self._writer = SqliteConnection(raw, self.path)
+            self._writer = SqliteConnection(raw, self.path, self.cipher)
             # Nothing is changed before the file is known to be ours, not even its journal mode.
             empty = schema.is_empty(raw)
             version = schema.SCHEMA_VERSION if empty else schema.check_file(raw, self.path)
@@ -277,7 +224,7 @@ class SqliteDatabase:
                 return self._idle.pop()
             with storage_errors(self.path):
                 raw = self._connect(apsw.SQLITE_OPEN_READONLY)
-            return SqliteConnection(raw, self.path)
+            return SqliteConnection(raw, self.path, self.cipher)
 
     def _connect(self, flags: int) -> apsw.Connection:
         connection = apsw.Connection(str(self.path), flags=flags, vfs=self._vfs)

@@ -84,7 +84,10 @@ def _crops(scope: Scope, subject_number: int) -> list[dict[str, str]]:
         "SELECT template_id, image FROM crops WHERE subject_number = ? ORDER BY template_id",
         (subject_number,),
     )
-    return [{"template_id": row[0], "image": base64.b64encode(row[1]).decode()} for row in rows]
+    return [
+        {"template_id": row[0], "image": base64.b64encode(scope.c.unpack_crop(row[1])).decode()}
+        for row in rows
+    ]
 
 
 def _feedback(scope: Scope, subject_number: int) -> list[dict[str, Any]]:

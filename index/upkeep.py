@@ -7,6 +7,7 @@ import apsw
 from index import sqlite_schema
 from index.galleries import Galleries, is_postgres
 from index.lock import ProcessLock
+from index.protection.row_cipher import HEAD_BYTES
 from index.sqlite import SqliteDatabase
 from index.sqlite_errors import opening_errors
 
@@ -28,6 +29,23 @@ def size_bytes(galleries: Galleries) -> int:
         return galleries.database.size_bytes()
     with galleries.database.reading() as c:
         return int(c.execute("SELECT pg_database_size(current_database())")[0][0])
+
+
+def rows_to_encrypt(galleries: Galleries) -> int | None:
+    """How many embeddings and pictures are not encrypted by the newest row key; None: there is
+    none."""
+    database = galleries.database
+    if not isinstance(database, SqliteDatabase) or not database.cipher.seals:
+        return None
+    head = database.cipher.head
+    with database.reading() as c:
+        return sum(
+            int(c.execute(f"SELECT count(*) FROM {table} WHERE {start} <> ?", (head,))[0][0])
+            for table, start in (
+                ("templates", f"substr(embedding, 1, {HEAD_BYTES})"),
+                ("crops", f"substr(image, 1, {HEAD_BYTES})"),
+            )
+        )
 
 
 def schema_version(location: Path | str) -> int | None:

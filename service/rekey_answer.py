@@ -14,3 +14,9 @@ class NewRekeying(Model):
         description="make a new secret first, for this and for all that is written from now on; "
         "else only the salt is new, which does where the secret itself has not leaked",
     )
+    new_row_key: bool = Field(
+        False,
+        strict=True,
+        description="where rows are encrypted: make a new key first, for this and for all that is "
+        "written from now on; else the newest one that there is",
+    )

@@ -11,7 +11,12 @@ _MAKING_SHARE: Final = 0.8
 
 
 def rekey(
-    collections: Collections, collection_id: str, *, new_secret: bool, progress: Progress
+    collections: Collections,
+    collection_id: str,
+    *,
+    new_secret: bool,
+    new_row_key: bool,
+    progress: Progress,
 ) -> Rekeyed:
     """Have a collection's templates under another secret or salt, while it is served.
 
@@ -19,7 +24,7 @@ def rekey(
     goes on.
     """
     served = collections.of(collection_id)
-    job = Rekeying.begin(served.gallery, new_secret=new_secret)
+    job = Rekeying.begin(served.gallery, new_secret=new_secret, new_row_key=new_row_key)
     done = 0
     for done in job.rekey():
         progress(_MAKING_SHARE * done / max(done, served.gallery.template_count, 1))
@@ -27,4 +32,6 @@ def rekey(
     # From here on requests have the new ones, and who is under way follows.
     for removed in job.clean():
         progress(_MAKING_SHARE + (1 - _MAKING_SHARE) * removed / max(removed, done, 1))
+    for _ in job.reseal():
+        progress(1.0)
     return job.result()

@@ -105,6 +105,7 @@ def build_runtime(
         tier=settings.search_tier,
         scoring=settings.subject_score,
         secrets=settings.secrets,
+        row_keys=settings.row_keys,
     )
     try:
         keyring = open_keyring(galleries, settings)

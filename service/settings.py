@@ -66,6 +66,16 @@ class Settings(BaseSettings):
         description="the secret itself in place of its file, 64 hex digits; former ones after it, "
         "by commas; everybody here can read a command line, so give it by the environment",
     )
+    row_key_file: Path | None = Field(
+        None,
+        description="file of the key that embeddings and pictures in a gallery file are encrypted "
+        "with, made if absent; not encrypted unless given",
+    )
+    row_key: str = Field(
+        "",
+        repr=False,
+        description="that key in place of its file, 64 hex digits; former ones after it, by commas",
+    )
     collection: CollectionId = Field(
         DEFAULT_COLLECTION, description="collection of the gallery, made if absent"
     )
@@ -260,6 +270,14 @@ class Settings(BaseSettings):
         """The same while more comes than can be done."""
         given = self.max_queued_requests_in_overload
         return self.worker_threads // 2 if given is None else given
+
+    @property
+    def row_keys(self) -> GallerySecrets | None:
+        """What rows are encrypted with; None where they are not."""
+        if self.row_key_file is None and not self.row_key:
+            return None
+        path = self.row_key_file or Path("row.key")
+        return GallerySecrets(path, text=self.row_key, setting="row_key")
 
     @property
     def imports_folder(self) -> Path:

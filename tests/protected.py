@@ -61,12 +61,14 @@ def stored_rows(gallery: Gallery) -> dict[tuple[str, int], Rows]:
         return {(row[0], row[1]): c.unpack([row[2]], size=SIZE)[0] for row in rows}
 
 
-def rekey(gallery: Gallery, *, new_secret: bool = False) -> Rekeyed:
+def rekey(gallery: Gallery, *, new_secret: bool = False, new_row_key: bool = False) -> Rekeyed:
     """All steps, one after the other."""
-    job = Rekeying.begin(gallery, new_secret=new_secret)
+    job = Rekeying.begin(gallery, new_secret=new_secret, new_row_key=new_row_key)
     for _ in job.rekey():
         pass
     job.switch(gallery)
     for _ in job.clean():
+        pass
+    for _ in job.reseal():
         pass
     return job.result()

@@ -4,6 +4,7 @@ One secret a line, 64 hex digits; the first is for what is written from now on, 
 what was written before. Lines that begin with # are for people.
 """
 
+import fcntl
 import hashlib
 import logging
 import os
@@ -11,6 +12,8 @@ import secrets
 import stat
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -38,12 +41,21 @@ class GallerySecrets:
     Any thread may call anything.
     """
 
-    def __init__(self, path: Path, *, text: str = "", protects_new: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        text: str = "",
+        protects_new: bool = True,
+        setting: str = "gallery_secret",
+    ) -> None:
         """path: of the file. text: secrets by spaces, commas or lines in place of the file.
 
-        protects_new: whether collections that are made now are protected.
+        protects_new: whether collections that are made now are protected. setting: of the service
+        where the text comes from; its name with _file is the file's.
         """
         self.path = path
+        self._setting = setting
         self.protects_new = protects_new
         self._text = text
         self._lock = threading.Lock()
@@ -51,7 +63,7 @@ class GallerySecrets:
     @property
     def place(self) -> str:
         """Where they are, in words."""
-        return "the setting gallery_secret" if self._text else f"the file {self.path}"
+        return f"the setting {self._setting}" if self._text else f"the file {self.path}"
 
     def get(self, wanted: str, *, of: str) -> bytes:
         """The secret of that id. of: what needs it, for the error.
@@ -62,7 +74,7 @@ class GallerySecrets:
         if wanted not in found:
             raise GallerySecretError(
                 f"{of} was protected by the secret {wanted}, which is not in {self.place}: bring it"
-                " back from where you keep its copy (gallery_secret_file names another file)."
+                f" back from where you keep its copy ({self._setting}_file names another file)."
                 " Without it nobody enrolled there can be found, and there is no other way back."
             )
         return found[wanted]
@@ -78,18 +90,18 @@ class GallerySecrets:
         """
         with self._lock:
             there = self._read()
-            return secret_id(there[0] if there else self._add([]))
+            return secret_id(there[0] if there else self._add(first_only=True))
 
     def renew(self) -> str:
         """Put a new secret before the others; its id. Raises GallerySecretError."""
         if self._text:
             raise GallerySecretError(
-                "The secrets come from the setting gallery_secret, which this process cannot "
+                f"The secrets come from the setting {self._setting}, which this process cannot "
                 "change: put a new one (openssl rand -hex 32) before the others there, start the "
                 "service again, and re-key without a new secret."
             )
         with self._lock:
-            return secret_id(self._add(self._read()))
+            return secret_id(self._add())
 
     def _read(self) -> list[bytes]:
         if self._text:
@@ -117,39 +129,42 @@ class GallerySecrets:
             )
         return secret
 
-    def _add(self, there: list[bytes]) -> bytes:
-        """Durable before it is used: a database whose secret is lost is lost, too."""
-        new = secrets.token_bytes(SECRET_BYTES)
-        lines = "".join(f"{secret.hex()}\n" for secret in (new, *there))
+    def _add(self, *, first_only: bool = False) -> bytes:
+        """Durable before it is used: a database whose secret is lost is lost, too.
+
+        first_only: none is made where another process has made one just now; that one counts.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".oneglance-")
-            part = Path(name)
-            try:
-                with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                    file.write(_HEADER + lines)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if there:
-                    part.replace(self.path)
-                else:
-                    # Another replica may have made it just now: then that one counts.
-                    os.link(part, self.path)
-            except FileExistsError:
-                return self._read()[0]
-            finally:
-                part.unlink(missing_ok=True)
-            sync_names(self.path.parent)
+            with _alone_in(self.path.parent):
+                there = self._read()
+                if there and first_only:
+                    return there[0]
+                new = secrets.token_bytes(SECRET_BYTES)
+                self._write([new, *there])
         except OSError as error:
             raise self._refused("written", error) from error
         log.info("a new secret, %s, is in %s: keep a copy apart", secret_id(new), self.path)
         return new
 
+    def _write(self, lines: list[bytes]) -> None:
+        descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".oneglance-")
+        part = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(_HEADER + "".join(f"{secret.hex()}\n" for secret in lines))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
+        sync_names(self.path.parent)
+
     def _refused(self, what: str, error: OSError) -> GallerySecretError:
         return GallerySecretError(
             f"The file of secrets {self.path} cannot be {what} ({error.strerror}): name one that "
-            "this process may use by gallery_secret_file, or give the secret by "
-            "ONEGLANCE_GALLERY_SECRET."
+            f"this process may use by {self._setting}_file, or give the secret by "
+            f"ONEGLANCE_{self._setting.upper()}."
         )
 
     def open_to_others(self) -> bool:
@@ -157,6 +172,17 @@ class GallerySecrets:
         if self._text or not self.path.exists():
             return False
         return bool(self.path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """While this lasts no other process adds a secret there: none of two must be lost."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def secret_path_beside(gallery: Path) -> Path:

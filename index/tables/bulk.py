@@ -101,7 +101,7 @@ def insert_templates(
 def insert_crops(c: Connection, new: Sequence[tuple[str, int, bytes]]) -> None:
     """New pictures: (template id, subject number, picture)."""
     sql = "INSERT INTO crops (template_id, subject_number, image) VALUES {}"
-    _inserted(c, sql, new, lambda row: row, rows_at_once=_CROPS)
+    _inserted(c, sql, new, lambda row: (row[0], row[1], c.pack_crop(row[2])), rows_at_once=_CROPS)
 
 
 def _inserted(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from index.database import Connection
+from index.protection.row_cipher import HEAD_BYTES
 from index.records import Embeddings, StoredSubject, Subject
 from index.tables.templates import UnderContract
 
@@ -65,12 +66,18 @@ def templates_of_page(
 ) -> list[PagedTemplate]:
     """By subject, each one's oldest first."""
     rows = c.execute(
-        "SELECT t.subject_number, t.id, t.created_at, length(p.image) FROM templates t"
+        "SELECT t.subject_number, t.id, t.created_at, length(p.image),"
+        f" substr(p.image, 1, {HEAD_BYTES}) FROM templates t"
         f" LEFT JOIN crops p ON p.template_id = t.id {_WHERE} ORDER BY t.subject_number, t.number",
         _key(of, first, last),
     )
     return [
-        PagedTemplate(subject_number=row[0], id=row[1], created_at=row[2], crop_bytes=row[3])
+        PagedTemplate(
+            subject_number=row[0],
+            id=row[1],
+            created_at=row[2],
+            crop_bytes=None if row[3] is None else c.crop_bytes(row[3], row[4]),
+        )
         for row in rows
     ]
 
@@ -96,7 +103,7 @@ def crops_of_page(
         f" {_WHERE} ORDER BY t.subject_number, t.number",
         _key(of, first, last),
     )
-    return [bytes(row[1]) for row in rows if row[0] in kept]
+    return [c.unpack_crop(row[1]) for row in rows if row[0] in kept]
 
 
 def _key(of: UnderContract, first: int, last: int) -> tuple[Any, ...]:

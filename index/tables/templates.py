@@ -12,6 +12,7 @@ import numpy as np
 from index.checks import cannot_be_stored
 from index.database import Connection
 from index.protection.protection import PLAIN, Protection
+from index.protection.row_cipher import HEAD_BYTES
 from index.records import StoredTemplate, Template, TemplateBatch
 from index.tables.runs import rows_by_keys
 
@@ -152,7 +153,7 @@ def first_crops(c: Connection, of: UnderContract, *, limit: int) -> list[bytes]:
         " WHERE t.collection_number = ? AND t.contract_number = ? ORDER BY t.number LIMIT ?",
         (of.collection, of.contract, limit),
     )
-    return [bytes(row[0]) for row in rows]
+    return [c.unpack_crop(row[0]) for row in rows]
 
 
 def list_unkeyed(
@@ -238,14 +239,33 @@ def insert_crop(c: Connection, template_id: str, subject_number: int, image: byt
     """Store the picture that a template was made of."""
     c.execute(
         "INSERT INTO crops (template_id, subject_number, image) VALUES (?, ?, ?)",
-        (template_id, subject_number, image),
+        (template_id, subject_number, c.pack_crop(image)),
     )
+
+
+def crop_heads(
+    c: Connection, collection: int, *, after: str, limit: int
+) -> list[tuple[str, bytes]]:
+    """Ids of templates with a picture, above `after`, and the first HEAD_BYTES of what is stored
+    of it."""
+    rows = c.execute(
+        f"SELECT p.template_id, substr(p.image, 1, {HEAD_BYTES}) FROM crops p"
+        " JOIN subjects s ON s.number = p.subject_number"
+        " WHERE s.collection_number = ? AND p.template_id > ? ORDER BY p.template_id LIMIT ?",
+        (collection, after, limit),
+    )
+    return [(row[0], bytes(row[1])) for row in rows]
+
+
+def replace_crop(c: Connection, template_id: str, image: bytes) -> None:
+    """Store a picture that is there once more."""
+    c.execute("UPDATE crops SET image = ? WHERE template_id = ?", (c.pack_crop(image), template_id))
 
 
 def get_crop(c: Connection, template_id: str) -> bytes | None:
     """The picture that a template was made of, None where none was stored."""
     rows = c.execute("SELECT image FROM crops WHERE template_id = ?", (template_id,))
-    return bytes(rows[0][0]) if rows else None
+    return c.unpack_crop(rows[0][0]) if rows else None
 
 
 def _described(rows: Sequence[tuple[Any, ...]]) -> list[Template]:

@@ -15,6 +15,7 @@ from index.writes.scope import Scope
 
 REKEYED_AT_ONCE: Final = 500
 REMOVED_AT_ONCE: Final = 2_000
+RESEALED_AT_ONCE: Final = 100
 
 
 def check_no_reembedding(scope: Scope) -> None:
@@ -127,6 +128,21 @@ def remove_next(scope: Scope, of: UnderContract) -> tuple[bool, Effect]:
     if done and scope.collection.next_contract_number == of.contract:
         _set(scope, next_contract=None, former=scope.collection.former_contract_number)
     return done, Effect(revision=scope.revision, erases=done)
+
+
+def reseal_crops(scope: Scope, after: str, head: bytes) -> tuple[str | None, Effect]:
+    """Store pictures of templates above `after` once more that do not begin with `head`: where to
+    go on, None after the last."""
+    page = templates.crop_heads(
+        scope.c, scope.collection.number, after=after, limit=RESEALED_AT_ONCE
+    )
+    for template_id, there in page:
+        if there != head:
+            image = templates.get_crop(scope.c, template_id)
+            assert image is not None
+            templates.replace_crop(scope.c, template_id, image)
+    last = page[-1][0] if len(page) == RESEALED_AT_ONCE else None
+    return last, Effect(revision=scope.revision, erases=last is None)
 
 
 def left_by_rekeying(scope: Scope) -> int | None:

@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
         _run,
         help="let the service turn a collection's templates by another secret rotation, while it "
         "answers as before, and remove the former ones: after its database was stolen, or to "
-        "protect what is not yet. The same command, without --new-secret, goes on after an "
+        "protect what is not yet. The same command, without new ones, goes on after an "
         "interruption",
         collection=False,
     )
@@ -30,10 +30,17 @@ def add(commands: Any) -> None:
         action="store_true",
         help="make a new secret first: where the former one, too, may be in the wrong hands",
     )
+    parser.add_argument(
+        "--new-row-key",
+        action="store_true",
+        help="where rows are encrypted: make a new key for that first",
+    )
 
 
 def _run(args: argparse.Namespace, client: "Client") -> int:
-    job = client.rekey(args.collection_id, new_secret=args.new_secret).job
+    job = client.rekey(
+        args.collection_id, new_secret=args.new_secret, new_row_key=args.new_row_key
+    ).job
     result = wait(client, job, what="re-key").result or {}
     if args.json:
         answer_json(result)

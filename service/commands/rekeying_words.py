@@ -2,10 +2,17 @@
 
 
 def rekeyed_in_words(
-    collection_id: str, *, secret_id: str, former_secret_id: str | None, former_in_use: bool
+    collection_id: str,
+    *,
+    secret_id: str,
+    former_secret_id: str | None,
+    former_in_use: bool,
+    row_key_id: str | None,
 ) -> str:
     """What protects the collection now, and what is to be done about the former secret."""
     now = f"{collection_id} is protected by the secret {secret_id}"
+    if row_key_id is not None:
+        now = f"{now}, its rows are encrypted by the key {row_key_id}"
     if former_secret_id is None:
         return f"{now}: keep a copy of it apart from the database"
     if former_secret_id == secret_id:

@@ -10,7 +10,7 @@ from index import postgres_schema, sqlite_schema
 from index.galleries import Galleries, is_postgres
 from index.tables.collections import StoredCollection
 from index.tiers import POLICIES
-from index.upkeep import schema_version
+from index.upkeep import rows_to_encrypt, schema_version
 from service.doctor.finding import Finding
 from service.locations import in_words
 from service.settings import Settings
@@ -49,18 +49,17 @@ def check_gallery(
         )
         return
     try:
-        with closing(Galleries.open(settings.gallery, secrets=settings.secrets)) as galleries:
+        opened = Galleries.open(
+            settings.gallery, secrets=settings.secrets, row_keys=settings.row_keys
+        )
+        with closing(opened) as galleries:
             yield Finding("ok", GALLERY, f"{where} opens, schema {version}")
             for collection in galleries.collections():
                 contract_id = galleries.contract_of(collection).id
                 yield _collection(collection, contract_id, settings, bundles)
                 yield _protection(galleries, collection)
-            if settings.secrets.open_to_others():
-                yield Finding(
-                    "warn",
-                    "secret",
-                    f"{settings.secrets.path} may be read by others on this machine: chmod 600.",
-                )
+            yield from _files(settings)
+            yield from _rows(galleries)
     except (OneGlanceError, OSError) as error:
         yield Finding.failed(GALLERY, error)
 
@@ -121,6 +120,30 @@ def _protection(galleries: Galleries, collection: StoredCollection) -> Finding:
         "secret",
         f"{collection.id} is protected by {secret_id} of {secrets.place}: keep a copy apart",
     )
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    """Files of secrets that others on this machine may read."""
+    for secrets in (settings.secrets, settings.row_keys):
+        if secrets is not None and secrets.open_to_others():
+            words = f"{secrets.path} may be read by others on this machine: chmod 600."
+            yield Finding("warn", "secret", words)
+
+
+def _rows(galleries: Galleries) -> Iterator[Finding]:
+    """Where rows are encrypted, whether all of them are, by the newest key."""
+    left = rows_to_encrypt(galleries)
+    if left is None:
+        return
+    if left:
+        yield Finding(
+            "warn",
+            "secret",
+            f"{left} rows are not encrypted by the newest row key: `oneglance collections rekey` "
+            "of each collection does it.",
+        )
+    else:
+        yield Finding("ok", "secret", "all embeddings and pictures are encrypted")
 
 
 def _index(collection: StoredCollection, settings: Settings) -> str:

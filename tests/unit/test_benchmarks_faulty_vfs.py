@@ -13,7 +13,8 @@ from benchmarks.faulty_python import FaultyPython
 from benchmarks.faulty_vfs import CODES, Fault, FaultyVfs
 from benchmarks.os_calls import Asked, intercepted
 from contract.errors import GalleryError
-from index.sqlite import SqliteConnection, SqliteDatabase
+from index.sqlite import SqliteDatabase
+from index.sqlite_connection import SqliteConnection
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def test_a_search_does_not_wait_for_a_write_to_reach_the_disk(
 def test_the_index_is_built_from_more_rows_than_one_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("index.sqlite._STREAM_ROWS", 3)
+    monkeypatch.setattr("index.sqlite_connection._STREAM_ROWS", 3)
     monkeypatch.setattr("index.scoring._BATCH_ROWS", 3)
     with Gallery.open(tmp_path / "g.db", CONTRACT) as gallery:
         for n in range(10):

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,22 +53,39 @@ def test_a_new_one_goes_before_the_others(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_of_many_who_make_it_at_once_one_does(tmp_path: Path) -> None:
-    path = tmp_path / "g.secret"
-    start = threading.Barrier(8)
+def at_once(count: int, work: Callable[[], str]) -> list[str]:
+    """What so many threads get that begin together."""
+    start = threading.Barrier(count)
     found: list[str] = []
 
-    def make() -> None:
+    def run() -> None:
         start.wait()
-        found.append(GallerySecrets(path).current())
+        found.append(work())
 
-    threads = [threading.Thread(target=make) for _ in range(8)]
+    threads = [threading.Thread(target=run) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return found
+
+
+def test_of_many_who_make_it_at_once_one_does(tmp_path: Path) -> None:
+    path = tmp_path / "g.secret"
+    found = at_once(8, lambda: GallerySecrets(path).current())
+    assert len(found) == 8
     assert len(set(found)) == 1
     assert len(lines(path)) == 1
+
+
+def test_of_many_who_add_one_at_once_none_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "g.secret"
+    path.write_text(f"{ONE}\n")
+    # As several services do that share a file: each with its own object.
+    found = at_once(8, lambda: GallerySecrets(path).renew())
+    assert len(set(found)) == 8
+    assert {*found, ID_ONE} == set(GallerySecrets(path).ids())
+    assert len(lines(path)) == 9
 
 
 @pytest.mark.parametrize("text", [f"{ONE},{TWO}", f"{ONE} {TWO}", f"{ONE}\n{TWO}\n"])

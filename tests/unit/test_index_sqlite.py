@@ -22,7 +22,7 @@ from contract.errors import (
     GalleryUnavailableError,
 )
 from index.gallery import Gallery
-from index.sqlite import SqliteConnection
+from index.sqlite_connection import SqliteConnection
 from index.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION
 
 CONTRACT = EmbeddingContract(id="test:a", size=4, d_max=2.0)

@@ -63,6 +63,7 @@ def test_answers_stay_and_the_secret_is_told_by_its_id(anywhere: Api) -> None:
         "secret_id": first,
         "former_secret_id": first,
         "former_in_use": True,
+        "row_key_id": None,
     }
     assert similarity(api, ANN_AGAIN) == (before[0], pytest.approx(before[1], abs=1e-5))
     result = rekeyed(api, new_secret=True)
@@ -196,3 +197,31 @@ def test_the_secrets_of_a_setting_are_used(make_api: ApiMaker, tmp_path: Path) -
     api = make_api(gallery_secret=text)
     assert secret_id(api) == GallerySecrets(tmp_path / "none", text=text).current()
     assert not (tmp_path / "gallery.sqlite3.secret").exists()
+
+
+def test_rows_are_encrypted_where_a_key_is_given_and_rotated_with_it(
+    make_api: ApiMaker, tmp_path: Path
+) -> None:
+    keys = GallerySecrets(tmp_path / "row.key")
+    api = make_api(row_key_file=keys.path)
+    assert api.enroll(ANN, subject_id="ann", store_image="crop").status_code == 201
+    (template,) = api.get("/v1/subjects/ann/templates").json()["templates"]
+    crop = api.get(f"/v1/templates/{template['id']}/crop").content
+    (first,) = keys.ids()
+    assert crop not in (tmp_path / "gallery.sqlite3").read_bytes()
+    assert rekeyed(api)["row_key_id"] == first
+    second = rekeyed(api, new_row_key=True)["row_key_id"]
+    assert keys.ids() == [second, first]
+    # The former one is of no use any more.
+    kept = next(line for line in keys.path.read_text().splitlines() if not line.startswith("#"))
+    keys.path.write_text(f"{kept}\n")
+    api.runtime.galleries.close()
+    again = make_api(row_key_file=keys.path)
+    assert similarity(again, ANN)[0] == "ann"
+    assert again.get(f"/v1/templates/{template['id']}/crop").content == crop
+
+
+def test_without_a_row_key_there_is_none_to_be_renewed(api: Api) -> None:
+    job = api.post(REKEY, json={"new_row_key": True}).json()["job"]
+    ended = api.runtime.jobs.wait(job["id"], timeout_s=WAIT_S)
+    assert "are not encrypted" in str(ended.error)

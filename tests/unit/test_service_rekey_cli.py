@@ -82,6 +82,7 @@ def test_a_running_service_re_keys(
         "secret_id": second,
         "former_secret_id": first,
         "former_in_use": False,
+        "row_key_id": None,
     }
 
 
@@ -95,6 +96,21 @@ def test_other_collections_that_need_the_former_secret_are_told(
     assert "other collections still need" in line
 
 
+def test_rows_are_encrypted_by_a_key_that_a_command_names(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runner(capsys)
+    key = tmp_path / "row.key"
+    (line,) = run("gallery", "rekey", "--row-key-file", key)
+    (first,) = GallerySecrets(key).ids()
+    assert f"its rows are encrypted by the key {first}" in line
+    (line,) = run("gallery", "rekey", "--row-key-file", key, "--new-row-key")
+    assert f"its rows are encrypted by the key {GallerySecrets(key).ids()[0]}" in line
+    (line,) = run("gallery", "rekey", fails=True)
+    assert "name its file by row_key_file" in line
+    assert run("gallery", "verify", "--row-key-file", key)
+
+
 def doctor_says(capsys: pytest.CaptureFixture[str], tiny_bundle: Path) -> list[tuple[str, str]]:
     """Level and detail of what it found about secrets."""
     cli.main(["doctor", "--json", "--bundle-path", str(tiny_bundle), "--url", "http://127.0.0.1:1"])
@@ -106,6 +122,7 @@ def test_doctor_tells_whether_there_is_a_secret_and_whether_it_is_safe(
     path: Path,
     beside: GallerySecrets,
     tiny_bundle: Path,
+    no_settings: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ((level, detail),) = doctor_says(capsys, tiny_bundle)
@@ -115,6 +132,21 @@ def test_doctor_tells_whether_there_is_a_secret_and_whether_it_is_safe(
     runner(capsys)("gallery", "rekey")
     ((level, detail),) = doctor_says(capsys, tiny_bundle)
     assert (level, beside.current() in detail) == ("ok", True)
+    no_settings.setenv("ONEGLANCE_ROW_KEY_FILE", str(path.with_name("row.key")))
+    (_, (level, detail)) = doctor_says(capsys, tiny_bundle)
+    assert (level, detail.split()[0]) == ("warn", "30")  # 20 embeddings and 10 pictures.
+    runner(capsys)("gallery", "rekey")
+    (_, (level, detail)) = doctor_says(capsys, tiny_bundle)
+    assert (level, "are encrypted" in detail) == ("ok", True)
+    beside.path.chmod(0o644)
+    (_, (level, detail), _) = doctor_says(capsys, tiny_bundle)
+    assert (level, "chmod 600" in detail) == ("warn", True)
+    beside.path.chmod(0o600)
+    no_settings.setenv("ONEGLANCE_ROW_KEY_FILE", str(path.with_name("lost.key")))
+    # Made anew, as for a gallery that is not encrypted yet; the rows are then not read.
+    (_, (level, _)) = doctor_says(capsys, tiny_bundle)
+    assert level == "warn"
+    no_settings.delenv("ONEGLANCE_ROW_KEY_FILE")
     beside.path.chmod(0o644)
     (_, (level, detail)) = doctor_says(capsys, tiny_bundle)
     assert level == "warn"

@@ -46,6 +46,8 @@ def test_every_setting_is_an_environment_variable(no_settings: pytest.MonkeyPatc
         "protect_templates": "False",
         "gallery_secret_file": "/s",
         "gallery_secret": "22",
+        "row_key_file": "/r",
+        "row_key": "33",
         "collection": "staff",
         "search_tier": "flat",
         "subject_score": "mean",

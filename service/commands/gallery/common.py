@@ -37,6 +37,13 @@ def add_command(
         help="file of what templates are protected by (default: ONEGLANCE_GALLERY_SECRET_FILE, "
         "else beside the gallery file)",
     )
+    parser.add_argument(
+        "--row-key-file",
+        type=Path,
+        metavar="FILE",
+        help="file of the key that rows are encrypted with (default: ONEGLANCE_ROW_KEY_FILE, else "
+        "not encrypted)",
+    )
     if collection:
         parser.add_argument(
             "--collection",
@@ -76,6 +83,7 @@ def opened(
         tier=settings.search_tier,
         scoring=settings.subject_score,
         secrets=settings.secrets,
+        row_keys=settings.row_keys,
     )
 
 
@@ -83,7 +91,9 @@ def opened_all(args: argparse.Namespace) -> AbstractContextManager[Galleries]:
     """The gallery with all its collections, none of them made ready for searches."""
     settings = settings_of(args)
     check_there(settings.gallery)
-    return closing(Galleries.open(settings.gallery, secrets=settings.secrets))
+    return closing(
+        Galleries.open(settings.gallery, secrets=settings.secrets, row_keys=settings.row_keys)
+    )
 
 
 def check_there(location: str) -> None:

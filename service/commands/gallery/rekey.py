@@ -16,12 +16,17 @@ def add(commands: Any) -> None:
         _run,
         help="turn a collection's templates by another secret rotation, and remove the former "
         "ones; protects a collection that was not. A running service does it by `oneglance "
-        "collections rekey`. The same command, without --new-secret, goes on after an interruption",
+        "collections rekey`. The same command, without new ones, goes on after an interruption",
     )
     parser.add_argument(
         "--new-secret",
         action="store_true",
         help="make a new secret first: where the former one, too, may be in the wrong hands",
+    )
+    parser.add_argument(
+        "--new-row-key",
+        action="store_true",
+        help="where rows are encrypted: make a new key for that first",
     )
 
 
@@ -29,12 +34,14 @@ def _run(args: argparse.Namespace) -> int:
     from index.rekeying import Rekeying
 
     with opened(args) as gallery:
-        job = Rekeying.begin(gallery, new_secret=args.new_secret)
+        job = Rekeying.begin(gallery, new_secret=args.new_secret, new_row_key=args.new_row_key)
         with progress("re-key", total=gallery.template_count, unit="template") as bar:
             for done in job.rekey():
                 bar.update(done - bar.n)
         job.switch(gallery)
         for _ in job.clean():
+            pass
+        for _ in job.reseal():
             pass
         say(rekeyed_in_words(gallery.collection_id, **dataclasses.asdict(job.result())))
     return 0
