@@ -80,8 +80,11 @@ class World:
         return state
 
     def _read(self, path: str) -> dict[str, Any]:
-        answer = self.service.get(path, headers=self.admin).raise_for_status()
-        found: dict[str, Any] = answer.json()
+        answer = self.service.get(path, headers=self.admin)
+        if answer.status_code == 404:
+            # Somebody has removed it: another state, and a finding.
+            return {"collections": [], "status": 404}
+        found: dict[str, Any] = answer.raise_for_status().json()
         return found
 
 
