@@ -5,6 +5,7 @@ Shapes: S mated and T non-mated searches.
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from contract.calibration.curve import STEPS, CurvePoint, RateCurve
 from contract.calibration.intervals import REPLICATES, upper_bound
 from contract.calibration.operating_points import MATED_SUBJECTS_LEAST
+from contract.calibration.records import Estimate
 from contract.calibration.searches import Similarities, fpir_at
 from index.calibrating import SelfSearch
 from index.missed import missed_at
@@ -22,7 +24,7 @@ THRESHOLDS: Final = tuple(i / STEPS for i in range(STEPS + 1))
 def rate_curve(search: SelfSearch, *, replicates: int = REPLICATES) -> RateCurve:
     """Of searches that a calibration was made of. replicates: of FNIR's intervals."""
     searches = search.searches
-    fnirs = [None] * len(THRESHOLDS)
+    fnirs: Sequence[Estimate | None] = [None] * len(THRESHOLDS)
     if searches.mated_subjects >= MATED_SUBJECTS_LEAST:
         fnirs = missed_at(search.mated, searches.mated_subject_S, THRESHOLDS, replicates=replicates)
     bound = functools.cache(upper_bound)
