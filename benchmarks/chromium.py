@@ -11,6 +11,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 INSTALL = "make chromium"
 WIDE = (1280, 900)
 PHONE = (360, 740)
+PATIENCE_S = 120
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -52,6 +53,8 @@ def browsing() -> Iterator["Browser"]:
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     # With its path given, Selenium looks for no driver elsewhere.
     driver = Chrome(options, ChromeService(program("chromedriver")))
+    driver.set_script_timeout(PATIENCE_S)
+    driver.set_page_load_timeout(PATIENCE_S)
     try:
         yield Browser(driver)
     finally:

@@ -80,7 +80,6 @@ def frames(browser: Browser, page: Page, subjects: int) -> list[float]:
     """Milliseconds of each frame while everybody is scrolled through."""
     page.open("people")
     page.says(f"{subjects:,} people")
-    browser.driver.set_script_timeout(120)
     return [float(ms) for ms in browser.driver.execute_async_script(SCROLLED)]
 
 

@@ -17,7 +17,8 @@ function library() {
 
 /** An axis in the page's own colours; more: uPlot's options. */
 export function axis(label, more = {}) {
-  const marks = { stroke: colour("line"), width: 1, filter: more.filter };
+  // uPlot takes a filter that is undefined for one.
+  const marks = { stroke: colour("line"), width: 1, ...(more.filter ? { filter: more.filter } : {}) };
   return { label, stroke: colour("quiet"), grid: marks, ticks: marks, font: "12px system-ui, sans-serif", labelFont: "13px system-ui, sans-serif", labelSize: 22, ...more };
 }
 
