@@ -11,6 +11,9 @@ from benchmarks.load.record import NO_ANSWER, Asked, Load
 
 # A request that could not be sent since so many are under way counts as one without an answer.
 MOST_UNDER_WAY: Final = 500
+# The service closes a connection on which nothing was asked for 5 s. What is asked in that moment
+# has no answer, so a caller who knows closes it before.
+IDLE_S: Final = 2.0
 # No answer for so long after the last request was sent: those under way will have none.
 PATIENCE_S: Final = 60.0
 
@@ -22,7 +25,8 @@ class Callers:
         self._address = address
         self._requests = itertools.cycle(requests)
         self._selector = selectors.DefaultSelector()
-        self._idle: list[Connection] = []
+        # With when the last answer came, by perf_counter: the oldest first.
+        self._idle: list[tuple[float, Connection]] = []
         self._due: dict[Connection, float] = {}
         self._asked: list[Asked] = []
         self._start = 0.0
@@ -55,7 +59,7 @@ class Callers:
         return self._drain()
 
     def close(self) -> None:
-        for connection in (*self._idle, *self._due):
+        for connection in (*(c for _, c in self._idle), *self._due):
             connection.close()
         self._selector.close()
 
@@ -82,7 +86,7 @@ class Callers:
             self._asked.append(Asked(NO_ANSWER, due_s, 0.0))
             return
         try:
-            connection = self._idle.pop() if self._idle else self._opened()
+            connection = self._kept() or self._opened()
         except OSError:
             self._asked.append(Asked(NO_ANSWER, due_s, (self._now() - due_s) * 1_000))
             return
@@ -91,6 +95,12 @@ class Callers:
             connection.send(request)
         except OSError:
             self._broken(connection)
+
+    def _kept(self) -> Connection | None:
+        """The one that was used last, if it may be used again; older ones are closed."""
+        while self._idle and self._idle[0][0] < time.perf_counter() - IDLE_S:
+            self._forget(self._idle[0][1])
+        return self._idle.pop()[1] if self._idle else None
 
     def _opened(self) -> Connection:
         connection = Connection(self._address)
@@ -119,7 +129,7 @@ class Callers:
             self._asked.append(Asked(answer.status, due_s, (now - due_s) * 1_000, again))
             came.append(now)
             if answer.keeps:
-                self._idle.append(connection)
+                self._idle.append((time.perf_counter(), connection))
             else:
                 self._forget(connection)
         return came
@@ -132,5 +142,4 @@ class Callers:
     def _forget(self, connection: Connection) -> None:
         self._selector.unregister(connection)
         connection.close()
-        if connection in self._idle:
-            self._idle.remove(connection)
+        self._idle = [kept for kept in self._idle if kept[1] is not connection]

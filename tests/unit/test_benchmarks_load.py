@@ -4,6 +4,7 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -23,11 +24,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     asked = 0
     counting = threading.Lock()
+    ports: ClassVar[set[int]] = set()
 
     def do_POST(self) -> None:
         with self.counting:
             type(self).asked += 1
             number = self.asked
+            self.ports.add(self.client_address[1])
         self.rfile.read(int(self.headers["content-length"]))
         if number % 7 == 0:
             self.close_connection = True
@@ -48,6 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def address() -> Iterator[tuple[str, int]]:
     """A server of Handler, asked nothing so far."""
     Handler.asked = 0
+    Handler.ports.clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -86,6 +90,17 @@ def test_a_stream_sends_when_it_is_due_whatever_becomes_of_it(address: tuple[str
     assert due == pytest.approx([n / 200 for n in range(len(due))])
     assert len(due) == Handler.asked == 100
     assert all(one.ms > 0 for one in load.asked)
+
+
+@pytest.mark.parametrize(("idle_s", "connections"), [(60.0, 1), (0.0, 4)])
+def test_a_connection_that_was_idle_for_long_is_not_used_again(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch, idle_s: float, connections: int
+) -> None:
+    monkeypatch.setattr("benchmarks.load.callers.IDLE_S", idle_s)
+    with closing(Callers(address, [identify_request(b"x")])) as asking:
+        for _ in range(4):
+            assert asking.stream(10, seconds=0.01).statuses.total() == 1
+    assert len(Handler.ports) == connections
 
 
 def test_who_nobody_listens_to_has_no_answer() -> None:
