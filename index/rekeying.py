@@ -63,6 +63,8 @@ class Rekeying:
         ReembeddingConflictError (a re-embedding is under way, or has left its way back) or
         GallerySecretError.
         """
+        # Before a secret is made that nobody needs.
+        check_can_rekey(gallery)
         _take_row_key(gallery, new=new_row_key)
         secrets = gallery.galleries.protector.secrets
         _clean(gallery)

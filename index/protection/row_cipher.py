@@ -11,7 +11,7 @@ import secrets
 import threading
 from typing import Final, Literal
 
-from contract.errors import GalleryError, GallerySecretError
+from contract.errors import GalleryError, GallerySecretError, GalleryUnavailableError
 from index.protection.secrets import GallerySecrets
 
 Kind = Literal["embedding", "crop"]
@@ -29,14 +29,18 @@ class RowCipher:
     """Seals by the newest key, opens what any key has sealed. Any thread may call anything."""
 
     def __init__(self, keys: GallerySecrets | None) -> None:
-        """keys: None seals nothing. Raises GalleryError (no `cryptography` here) or
-        GallerySecretError (the keys cannot be read or made)."""
+        """keys: None seals nothing. None is made before something is to be sealed: where a key is
+        lost, another one in its place would look as if all were well.
+
+        Raises GalleryError (no `cryptography` here) or GallerySecretError (not to be read).
+        """
         self.keys = keys
         self._lock = threading.Lock()
         self._made: dict[str, _Aead] = {}
         self._current = ""
-        if keys is not None:
-            self.take_newest()
+        for key_id in keys.ids()[:1] if keys is not None else ():
+            self._aead(key_id)
+            self._current = key_id
 
     @property
     def seals(self) -> bool:
@@ -50,7 +54,8 @@ class RowCipher:
 
     @property
     def head(self) -> bytes:
-        """What the rows begin with that are sealed by the newest key."""
+        """What the rows begin with that are sealed by the newest key; no row where there is none
+        yet."""
         return _MAGIC + bytes.fromhex(self._current)
 
     def take_newest(self) -> None:
@@ -64,6 +69,8 @@ class RowCipher:
         """As it is stored."""
         if self.keys is None:
             return data
+        if not self._current:
+            self.take_newest()
         nonce, head = secrets.token_bytes(_NONCE_BYTES), self.head
         sealed = self._aead(self._current).encrypt(nonce, data, head + kind.encode())
         return head + nonce + sealed
@@ -71,7 +78,7 @@ class RowCipher:
     def open(self, stored: bytes, kind: Kind) -> bytes:
         """What was given to `seal`, or is stored as it is.
 
-        Raises GallerySecretError (its key is not there) or GalleryError (it was changed).
+        Raises GallerySecretError (its key is not there) or GalleryUnavailableError (changed).
         """
         if not stored.startswith(_MAGIC):
             return stored
@@ -86,7 +93,7 @@ class RowCipher:
         try:
             return aead.decrypt(nonce, sealed, stored[:HEAD_BYTES] + kind.encode())
         except aead.changed as error:
-            raise GalleryError(
+            raise GalleryUnavailableError(
                 "An encrypted row of this gallery is damaged, or was changed by somebody: bring "
                 "back a copy of it."
             ) from error

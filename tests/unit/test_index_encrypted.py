@@ -133,6 +133,7 @@ def test_without_its_key_nothing_is_read(open_it: Opener, tmp_path: Path) -> Non
     other = GallerySecrets(tmp_path / "other.key", setting="row_key")
     with pytest.raises(GallerySecretError, match="row_key_file names another file"):
         open_it(row_keys=other)
+    assert not other.path.exists()
 
 
 @pytest.mark.parametrize("table", ["templates SET embedding", "crops SET image"])

@@ -56,7 +56,7 @@ def test_a_new_file_is_wal_ours_private_and_durable(tmp_path: Path) -> None:
         assert other.pragma("application_id") == APPLICATION_ID
         assert other.pragma("user_version") == SCHEMA_VERSION
         contracts = other.execute("SELECT * FROM contracts").fetchall()
-        assert contracts == [(1, "test:a", 4, 2.0)]
+        assert contracts == [(1, "test:a", 4, 2.0, "")]
         other.close()
         writer = writer_of(gallery)
         assert (writer.pragma("synchronous"), writer.pragma("secure_delete")) == (2, 1)

@@ -143,9 +143,10 @@ def test_doctor_tells_whether_there_is_a_secret_and_whether_it_is_safe(
     assert (level, "chmod 600" in detail) == ("warn", True)
     beside.path.chmod(0o600)
     no_settings.setenv("ONEGLANCE_ROW_KEY_FILE", str(path.with_name("lost.key")))
-    # Made anew, as for a gallery that is not encrypted yet; the rows are then not read.
     (_, (level, _)) = doctor_says(capsys, tiny_bundle)
     assert level == "warn"
+    # Nothing is changed by a look.
+    assert not path.with_name("lost.key").exists()
     no_settings.delenv("ONEGLANCE_ROW_KEY_FILE")
     beside.path.chmod(0o644)
     (_, (level, detail)) = doctor_says(capsys, tiny_bundle)
