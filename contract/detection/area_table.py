@@ -51,7 +51,8 @@ class AreaTable:
 
     def _at(self, y_BS: Edges, x_BS: Edges) -> npt.NDArray[np.uint32]:
         place = y_BS[:, :, None] * (self.width + 1) + x_BS[:, None, :]
-        return self._places.take(place.ravel(), axis=0).reshape(*place.shape, 3)
+        found: npt.NDArray[np.uint32] = self._places.take(place.ravel(), axis=0)
+        return found.reshape(*place.shape, 3)
 
 
 def _shares(sums: npt.NDArray[np.uint32], rows_BS: Edges, columns_BS: Edges) -> Floats:

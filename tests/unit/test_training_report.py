@@ -24,6 +24,7 @@ from training.cli import main
 from training.data.pack import PAIRS_NAME, Pack, PackError, PackIndex, write_pack
 from training.evaluation.calibration import open_set
 from training.evaluation.closed_set import closed_set
+from training.evaluation.doubles import Doubles
 from training.evaluation.figures import space_figure
 from training.evaluation.metrics import metrics_of, power_of_ten, shown
 from training.evaluation.report import evaluate_bundle, write_report
@@ -172,6 +173,35 @@ def known(identity: str, split: str) -> bool:
 
 
 # --- what is measured, and what is not ---
+
+
+def test_doubles_are_left_out_of_the_calibration_alone_and_counted_in_words(
+    bundle: Bundle, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = crowd(tmp_path)
+    trained(pack, known)
+    whole = evaluate_bundle(bundle, tmp_path / "run", pack)
+    gone = np.flatnonzero([name.startswith("stranger1") for name in pack.index.identities])
+    doubles = Doubles(similarity=0.5, pairs=np.stack([gone, gone + 1], axis=1), left_out=gone)
+    monkeypatch.setattr(report_module, "find_doubles", lambda *_, **__: doubles)
+    report = evaluate_bundle(bundle, tmp_path / "run", pack, without_doubles=True)
+    assert report.open_set is not None
+    assert whole.open_set is not None
+    for some, all_ in zip(report.open_set.searches, whole.open_set.searches, strict=True):
+        assert all_.nonmated_subjects - some.nonmated_subjects == len(gone) == 111
+    assert report.open_set.calibration is not None
+    assert "; 111 of 334 identities left out" in report.open_set.calibration.data
+    assert report.ranks is not None
+
+
+def test_where_doubles_cannot_be_told_there_is_no_calibration_and_that_is_said(
+    bundle: Bundle, trained: Trained, tmp_path: Path
+) -> None:
+    pack = crowd(tmp_path)
+    trained(pack, known)
+    report = evaluate_bundle(bundle, tmp_path / "run", pack, without_doubles=True)
+    assert report.open_set is None
+    assert any("14 identities have two images" in line for line in report.unanswered)
 
 
 def test_ten_digits_have_accuracies_but_nobody_unseen(

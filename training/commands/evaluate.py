@@ -27,6 +27,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--enrol", type=int, default=1, metavar="M", help="images a subject, zero-shot (default: 1)"
     )
+    parser.add_argument(
+        "--without-doubles",
+        action="store_true",
+        help="calibrate without identities that look like another one: people under two labels",
+    )
     parser.add_argument("--report", type=Path, help="file for one HTML page with all figures")
     parser.add_argument("--seed", type=int, default=0, help="of galleries and bootstrap")
     parser.set_defaults(run=_run)
@@ -50,6 +55,7 @@ def _run(args: argparse.Namespace) -> int:
         open_pack(args.pack),
         open_pack(args.lfw) if args.lfw else None,
         enrolled=args.enrol,
+        without_doubles=args.without_doubles,
         seed=args.seed,
     )
     command = _command(args)
@@ -88,6 +94,8 @@ def _command(args: argparse.Namespace) -> str:
         words += ["--lfw", args.lfw]
     if args.enrol != 1:
         words += ["--enrol", args.enrol]
+    if args.without_doubles:
+        words += ["--without-doubles"]
     if args.seed:
         words += ["--seed", args.seed]
     return shlex.join(str(word) for word in words)

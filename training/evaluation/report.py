@@ -13,6 +13,7 @@ from training.data.pack import PAIRS_NAME, Pack
 from training.data.pixels import refuse_other_pixels
 from training.evaluation.calibration import OpenSet, default_threshold, open_set
 from training.evaluation.closed_set import ClosedSetResult, closed_set_of
+from training.evaluation.doubles import find_doubles
 from training.evaluation.embed import embed_images
 from training.evaluation.lfw import LfwResult, evaluate_lfw, person_key, read_pairs
 from training.evaluation.metrics import metrics_of
@@ -35,12 +36,14 @@ def evaluate_bundle(
     lfw_pack: Pack | None = None,
     *,
     enrolled: int = 1,
+    without_doubles: bool = False,
     seed: int = 0,
 ) -> Report:
     """All figures of the exported model of `run`, which was trained on `pack`.
 
     run: None for a network that was imported and never trained here: everyone counts as unseen.
     enrolled: images of each subject in the galleries of protocol zero-shot.
+    without_doubles: the calibration leaves out who is there under two labels (doubles.py).
     Raises PackError (another pack, other pixels than the bundle takes, no pairs of LFW, a network
     that was trained on the pack and is said to be imported) or CheckpointError (no run).
     """
@@ -54,7 +57,7 @@ def evaluate_bundle(
         refuse_other_pixels(lfw_pack, manifest.input, "the bundle")
         read_pairs(lfw_pack.root / PAIRS_NAME)  # before hours of embedding
     model, d_max = load_torchscript(bundle), manifest.embedding.d_max
-    told = _Told(d_max=d_max, enrolled=enrolled, seed=seed)
+    told = _Told(d_max=d_max, enrolled=enrolled, without_doubles=without_doubles, seed=seed)
     closed = told.closed_set(model, pack, roles)
     unseen = told.zero_shot(model, pack, roles)
     lfw = told.lfw(model, lfw_pack, pack, roles)
@@ -74,8 +77,9 @@ def evaluate_bundle(
 class _Told:
     """Runs the protocols, noting what each could not answer."""
 
-    def __init__(self, *, d_max: float, enrolled: int, seed: int) -> None:
+    def __init__(self, *, d_max: float, enrolled: int, without_doubles: bool, seed: int) -> None:
         self._d_max, self._enrolled, self._seed = d_max, enrolled, seed
+        self._without_doubles = without_doubles
         self.unanswered: list[str] = []
         self.views: list[SpaceView] = []
 
@@ -149,6 +153,8 @@ class _Told:
         self, embeddings: Embeddings, labels: npt.NDArray[np.int64], data: str
     ) -> OpenSet | None:
         try:
+            if self._without_doubles:
+                embeddings, labels, data = self._single(embeddings, labels, data)
             result = open_set(
                 embeddings,
                 labels,
@@ -169,6 +175,19 @@ class _Told:
                 "a request names a threshold."
             )
         return result
+
+    def _single(
+        self, embeddings: Embeddings, labels: npt.NDArray[np.int64], data: str
+    ) -> tuple[Embeddings, npt.NDArray[np.int64], str]:
+        """Without doubles, and the data in words. Raises TooFewError."""
+        doubles = find_doubles(embeddings, labels, d_max=self._d_max)
+        stays = ~np.isin(labels, doubles.left_out)
+        words = (
+            f"{data}; {len(doubles.left_out)} of {len(np.unique(labels))} identities left out, "
+            "which look like one person under two labels (an image is as alike to one of another "
+            f"identity as two of one are in the middle: {doubles.similarity:.4f})"
+        )
+        return embeddings[stays], labels[stays], words
 
     def _pairs(
         self, embeddings: Embeddings, labels: npt.NDArray[np.int64], protocol: str, data: str
