@@ -19,6 +19,7 @@ from contract.detection.area_table import AreaTable
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 
 # The first network looks at squares of this side, a step apart, on images that shrink by a factor.
 CELL_PX: Final = 12
@@ -115,20 +116,19 @@ def _scales(table: AreaTable, min_face_px: float) -> Iterator[float]:
         scale *= FACTOR
 
 
-def _sure(chances: Floats, least: float) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def _sure(chances: Floats, least: float) -> tuple[Floats, Rows]:
+    """Scores, and which rows have more than `least`."""
     score = chances[:, 1]
-    return score, score > least
+    return score, np.flatnonzero(score > least)
 
 
-def _apart(boxes: Floats, score: Floats, overlap: float) -> npt.NDArray[np.int64]:
+def _apart(boxes: Floats, score: Floats, overlap: float) -> Rows:
     """Rows that are left where the best of those that overlap stays, best first."""
-    kept: npt.NDArray[np.int64] = nms(
-        torch.from_numpy(boxes), torch.from_numpy(score), overlap
-    ).numpy()
+    kept: Rows = nms(torch.from_numpy(boxes), torch.from_numpy(score), overlap).numpy()
     return kept
 
 
-def _not_inside(boxes: Floats, score: Floats, overlap: float) -> npt.NDArray[np.int64]:
+def _not_inside(boxes: Floats, score: Floats, overlap: float) -> Rows:
     """As `_apart`, by the share of the smaller box that lies in the better one."""
     area = np.prod(boxes[:, 2:] - boxes[:, :2] + 1, axis=1)
     left, kept = np.argsort(score, kind="stable")[::-1], []

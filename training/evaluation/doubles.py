@@ -42,7 +42,8 @@ class Doubles:
 def find_doubles(embeddings_ND: Floats, labels_N: Indices, *, d_max: float) -> Doubles:
     """Who looks like somebody else. Raises TooFewError where the data cannot say."""
     similarity = _usual_similarity(embeddings_ND, labels_N, d_max)
-    pairs = _alike(embeddings_ND, labels_N, float(distance_from_similarity(similarity, d_max)))
+    distance = float(distance_from_similarity(np.array(similarity), d_max))
+    pairs = _alike(embeddings_ND, labels_N, distance)
     identities, counts = np.unique(labels_N, return_counts=True)
     images = dict(zip(identities.tolist(), counts.tolist(), strict=True))
     left_out: set[int] = set()
