@@ -37,6 +37,7 @@ MADE_BY = {
     "mobilenet-v2-imagenet": "make import-imagenet",
     "lfw": "make pack-lfw",
     "faces-train": "make pack-faces",
+    "faces-served": "make pack-served",
 }
 BATCH = 64
 

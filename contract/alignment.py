@@ -54,13 +54,12 @@ def align_face(image_HW3: Pixels, landmarks_52: Points) -> Pixels:
     """
     forward = similarity_transform(landmarks_52, TEMPLATE)
     scale = float(np.hypot(forward[0, 0], forward[1, 0]))  # crop pixels per photo pixel
-    image = Image.fromarray(image_HW3)
-    shrink = min(max(1, int(0.5 / scale)), max(image.size))
-    offset = np.zeros(2)
-    if shrink > 1:
-        region = _region(forward, image.size, shrink)
-        image = image.crop(region).reduce(shrink)
-        offset = np.array(region[:2], dtype=np.float64)
+    size = (image_HW3.shape[1], image_HW3.shape[0])
+    shrink = min(max(1, int(0.5 / scale)), max(size))
+    # Pillow copies what it is given: of a large photo with many faces no more than each needs.
+    left, top, right, bottom = _region(forward, size, shrink)
+    image = Image.fromarray(image_HW3[top:bottom, left:right]).reduce(shrink)
+    offset = np.array([left, top], dtype=np.float64)
     # Pillow asks for the way back: crop pixel -> photo pixel. It samples at pixel centres, hence
     # the halves, as do landmarks that name a pixel's centre by whole numbers.
     inverse = np.linalg.inv(np.vstack([forward, [0, 0, 1]]))[:2]

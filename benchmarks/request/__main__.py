@@ -36,9 +36,9 @@ from training.evaluation.verification import FoldedAccuracy
 
 OURS, VERIFYFACE, FACE_RECOGNITION = "ours", "verifyface", "face_recognition"
 PEOPLE = 20
-EACH = 20
+EACH = 5
 ROUNDS = 3
-PAIRS = 600
+PAIRS = 200
 CALLERS = (1, 4, 16)
 LARGE = "12 megapixels"
 LARGE_MS, LARGE_MB = 150.0, 300.0

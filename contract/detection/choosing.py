@@ -20,7 +20,7 @@ def make_detector(
     device: str = "cpu",
     yunet_model_path: Path | None = None,
 ) -> FaceDetector:
-    """The detector of that name; `auto` is YuNet where OpenCV and its file are there, else MTCNN.
+    """The detector of that name; `auto` is YuNet where its packages and file are there, else MTCNN.
 
     device: of MTCNN; YuNet works on the CPU. The others are those of the detectors.
     Raises ValueError for sizes that exclude every face, OneGlanceError where YuNet cannot be had.

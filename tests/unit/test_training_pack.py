@@ -77,7 +77,7 @@ def test_a_pack_that_was_stopped_while_it_replaced_another_is_refused(
 
 
 @pytest.mark.parametrize(
-    "change", [{"format_version": 2}, {"format_version": 4}, {"surprise": 1}, {"labels": None}]
+    "change", [{"format_version": 2}, {"format_version": 5}, {"surprise": 1}, {"labels": None}]
 )
 def test_a_pack_of_another_version_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     small_pack(tmp_path)
@@ -101,11 +101,14 @@ def change_index(root: Path, **values: Any) -> None:
     (root / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-@pytest.mark.parametrize(("version", "unknown"), [(1, ("splits", "fit")), (2, ("fit",))])
+@pytest.mark.parametrize(
+    ("version", "unknown"),
+    [(1, ("splits", "fit", "detector")), (2, ("fit", "detector")), (3, ("detector",))],
+)
 def test_a_pack_of_an_older_version_says_what_to_do(
     tmp_path: Path, version: int, unknown: tuple[str, ...]
 ) -> None:
-    """The first had no splits, neither had a fit, and both are otherwise the same."""
+    """The first had no splits, two had no fit, none a detector; otherwise they are the same."""
     small_pack(tmp_path)
     values = json.loads((tmp_path / "index.json").read_text()) | {"format_version": version}
     for name in unknown:

@@ -343,6 +343,46 @@ def test_the_central_face_is_aligned_and_not_the_largest(
     assert np.abs(found - crop(5)).max() <= 1
 
 
+def test_aligned_crops_are_found_and_aligned_anew_inside_a_border(tmp_path: Path) -> None:
+    class Moved:
+        """Finds the crop of a photo four pixels to the right of where it is."""
+
+        name = "moved"
+
+        def detect(self, image_HW3: Pixels) -> list[DetectedFace]:
+            assert image_HW3.shape == (224, 224, 3)
+            assert not image_HW3[:56].any()
+            assert not image_HW3[:, -56:].any()
+            return [face(60, 56, 112, TEMPLATE + np.array([60, 56]))]
+
+    source = folder_of(tmp_path / "source", {"a/0.png": png(crop(5)), "a/1.png": png(crop(6))})
+    config = PrepareConfig(realigned=True)
+    index = prepare(source, tmp_path / "pack", config, detector=Moved).index
+    assert (index.alignment, index.detector) == ("five_point_112", "moved")
+    found = open_pack(tmp_path / "pack").images.astype(int)
+    assert np.abs(found[0, :, :-4] - crop(5)[:, 4:]).max() <= 1
+    assert found[0, :, -4:].max() <= 1
+
+
+def test_the_pack_names_the_detector_and_work_goes_on_with_no_other(
+    tmp_path: Path, fake: type[FakeDetector]
+) -> None:
+    class Other(FakeDetector):
+        name = "other"
+
+    source = folder_of(tmp_path / "source", {"a/0.png": photo(0), "a/1.png": photo(1)})
+    fake.stops_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        prepare(source, tmp_path / "pack", PrepareConfig(), detector=fake)
+    with pytest.raises(JournalError, match="detector fake, not other"):
+        prepare(source, tmp_path / "pack", PrepareConfig(), detector=Other)
+    fake.asked, fake.stops_at = 0, -1
+    assert prepare(source, tmp_path / "pack", PrepareConfig(), detector=fake).index.detector == (
+        "fake"
+    )
+    assert aligned(folder_of(tmp_path / "crops", FILES), tmp_path / "other").detector is None
+
+
 def test_central_means_the_middle_of_both_sides() -> None:
     photo = np.zeros((100, 400, 3), dtype=np.uint8)
     right, middle, left = (face(x, 40, 20, TEMPLATE) for x in (300, 180, 0))
@@ -653,6 +693,13 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
         (["--variant", "balanced"], "--variant is for idx files"),
     ):
         assert main(["prepare", source, "--out", pack, "--aligned", *words]) == 1
+        assert reason in capsys.readouterr().err
+    for words, reason in (
+        (["--aligned"], "not both"),
+        (["--kind", "images"], "--realigned is for --kind faces"),
+        (["--side", "64"], "--side is for the others"),
+    ):
+        assert main(["prepare", source, "--out", pack, "--realigned", *words]) == 1
         assert reason in capsys.readouterr().err
     assert main(["prepare", source, "--out", pack, "--side", "4"]) == 1
     assert "--side must be 8 to 1024 pixels" in capsys.readouterr().err

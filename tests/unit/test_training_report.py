@@ -24,6 +24,7 @@ from training.cli import main
 from training.data.pack import PAIRS_NAME, Pack, PackError, PackIndex, write_pack
 from training.evaluation.calibration import open_set
 from training.evaluation.closed_set import closed_set
+from training.evaluation.doubles import Doubles
 from training.evaluation.figures import space_figure
 from training.evaluation.metrics import metrics_of, power_of_ten, shown
 from training.evaluation.report import evaluate_bundle, write_report
@@ -172,6 +173,67 @@ def known(identity: str, split: str) -> bool:
 
 
 # --- what is measured, and what is not ---
+
+
+def test_doubles_are_left_out_of_the_calibration_alone_and_counted_in_words(
+    bundle: Bundle, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = crowd(tmp_path)
+    trained(pack, known)
+    whole = evaluate_bundle(bundle, tmp_path / "run", pack)
+    gone = np.flatnonzero([name.startswith("stranger1") for name in pack.index.identities])
+    doubles = Doubles(similarity=0.5, pairs=np.stack([gone, gone + 1], axis=1), left_out=gone)
+    monkeypatch.setattr(report_module, "find_doubles", lambda *_, **__: doubles)
+    report = evaluate_bundle(bundle, tmp_path / "run", pack, without_doubles=True)
+    assert report.open_set is not None
+    assert whole.open_set is not None
+    for some, all_ in zip(report.open_set.searches, whole.open_set.searches, strict=True):
+        assert all_.nonmated_subjects - some.nonmated_subjects == len(gone) == 111
+    assert report.open_set.calibration is not None
+    assert "; 111 of 334 identities left out" in report.open_set.calibration.data
+    assert report.ranks is not None
+
+
+def test_a_calibration_on_other_crops_is_of_the_same_unseen_identities(
+    bundle: Bundle, trained: Trained, tmp_path: Path
+) -> None:
+    pack = crowd(tmp_path)
+    trained(pack, known)
+    # Other crops: half of the strangers and everybody else, in another order.
+    rows = [
+        (name, "train")
+        for name in (pack.index.identities[label] for label in reversed(pack.index.labels))
+        if not (name.startswith("stranger") and int(name[8:]) % 2)
+    ]
+    other = make_pack(tmp_path / "again" / "crowd", rows)
+    report = evaluate_bundle(bundle, tmp_path / "run", pack, calibration_pack=other)
+    whole = evaluate_bundle(bundle, tmp_path / "run", pack)
+    assert report.open_set is not None
+    assert whole.open_set is not None
+    # 14 and 160 or 320 people, of whom 10 are enrolled.
+    assert report.open_set.searches[0].nonmated_subjects == 164
+    assert whole.open_set.searches[0].nonmated_subjects == 324
+    assert report.open_set.calibration is not None
+    assert report.open_set.calibration.data.endswith("; crops by the detector of others")
+
+
+def test_other_people_to_calibrate_on_are_refused(
+    bundle: Bundle, trained: Trained, tmp_path: Path
+) -> None:
+    pack = crowd(tmp_path)
+    trained(pack, known)
+    with pytest.raises(PackError, match=r"digits, and .*crowd: calibrate on a pack of the same"):
+        evaluate_bundle(bundle, tmp_path / "run", pack, calibration_pack=digits(tmp_path))
+
+
+def test_where_doubles_cannot_be_told_there_is_no_calibration_and_that_is_said(
+    bundle: Bundle, trained: Trained, tmp_path: Path
+) -> None:
+    pack = crowd(tmp_path)
+    trained(pack, known)
+    report = evaluate_bundle(bundle, tmp_path / "run", pack, without_doubles=True)
+    assert report.open_set is None
+    assert any("14 identities have two images" in line for line in report.unanswered)
 
 
 def test_ten_digits_have_accuracies_but_nobody_unseen(

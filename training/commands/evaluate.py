@@ -23,9 +23,21 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--pack", type=Path, required=True, help="the pack that the run was trained on, or any"
     )
+    parser.add_argument(
+        "--calibrate-on",
+        type=Path,
+        metavar="PACK",
+        help="pack of the same source, whose crops are as the service cuts them (prepare "
+        "--realigned; default: the pack itself)",
+    )
     parser.add_argument("--lfw", type=Path, help="pack of lfw-view2 (default: without LFW)")
     parser.add_argument(
         "--enrol", type=int, default=1, metavar="M", help="images a subject, zero-shot (default: 1)"
+    )
+    parser.add_argument(
+        "--without-doubles",
+        action="store_true",
+        help="calibrate without identities that look like another one: people under two labels",
     )
     parser.add_argument("--report", type=Path, help="file for one HTML page with all figures")
     parser.add_argument("--seed", type=int, default=0, help="of galleries and bootstrap")
@@ -49,7 +61,9 @@ def _run(args: argparse.Namespace) -> int:
         args.run_dir,
         open_pack(args.pack),
         open_pack(args.lfw) if args.lfw else None,
+        calibration_pack=open_pack(args.calibrate_on) if args.calibrate_on else None,
         enrolled=args.enrol,
+        without_doubles=args.without_doubles,
         seed=args.seed,
     )
     command = _command(args)
@@ -84,10 +98,14 @@ def _command(args: argparse.Namespace) -> str:
     if args.run_dir:
         words += ["--run", args.run_dir]
     words += ["--pack", args.pack]
+    if args.calibrate_on:
+        words += ["--calibrate-on", args.calibrate_on]
     if args.lfw:
         words += ["--lfw", args.lfw]
     if args.enrol != 1:
         words += ["--enrol", args.enrol]
+    if args.without_doubles:
+        words += ["--without-doubles"]
     if args.seed:
         words += ["--seed", args.seed]
     return shlex.join(str(word) for word in words)

@@ -24,12 +24,23 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--aligned", action="store_true", help="the faces are aligned crops of 112x112 already"
     )
+    parser.add_argument(
+        "--realigned",
+        action="store_true",
+        help="the faces are such crops; each is found and aligned anew by the service's detector",
+    )
     parser.add_argument("--side", type=int, metavar="PX", help="make images squares of this side")
     parser.add_argument("--fit", choices=("pad", "crop", "stretch"), default="pad", help=FIT)
     parser.add_argument(
         "--splits", action="store_true", help="folders train and test are splits, not identities"
     )
     parser.add_argument("--variant", help="which of several sets of idx files, as in balanced")
+    parser.add_argument(
+        "--most-images",
+        type=int,
+        metavar="N",
+        help="of each identity, drawn by chance (default: all)",
+    )
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes (default: one for each processor)"
     )
@@ -42,10 +53,12 @@ def _run(args: argparse.Namespace) -> int:
     config = PrepareConfig(
         kind=args.kind,
         aligned=args.aligned,
+        realigned=args.realigned,
         splits=args.splits,
         side_px=args.side,
         fit=args.fit,
         variant=args.variant,
+        most_images=args.most_images,
     )
     workers = len(os.sched_getaffinity(0)) if args.workers is None else args.workers
     try:

@@ -34,6 +34,11 @@ class Crop(Protocol):
     @property
     def width_px(self) -> int: ...
 
+    @property
+    def detector(self) -> str | None:
+        """Name of the detector that finds faces; None where none does."""
+        ...
+
     def open(self) -> Cut:
         """The function (image, landmarks or None) -> uint8 (height_px, width_px, 3).
 
@@ -50,6 +55,7 @@ class Whole:
     height_px: int
     wanted: str
     alignment: Alignment = "none"
+    detector: None = None
 
     @property
     def fit(self) -> None:
@@ -73,6 +79,7 @@ class Square:
 
     side_px: int
     fit: Fit
+    detector: None = None
 
     @property
     def alignment(self) -> Alignment:
@@ -118,6 +125,10 @@ class _Aligned:
 class LandmarkFace(_Aligned):
     """The face that the source's own landmarks mark."""
 
+    @property
+    def detector(self) -> None:
+        return None
+
     def open(self) -> Cut:
         return self._cut
 
@@ -132,18 +143,25 @@ class LandmarkFace(_Aligned):
 
 @dataclass(frozen=True, slots=True)
 class DetectedFaces(_Aligned):
-    """The most central face of each photo. make: of the detector, once in each process."""
+    """The most central face of each photo. make: of the detector, once in each process.
+
+    detector: its name. border_px: of black about each photo, so that a face that fills it is found.
+    """
 
     make: Callable[[], FaceDetector]
+    detector: str
+    border_px: int = 0
 
     def open(self) -> Cut:
-        detector = self.make()
+        found_by = self.make()
 
         def cut(image: Pixels, _: Points | None) -> Pixels:
-            faces = detector.detect(image)
+            width = self.border_px
+            photo = np.pad(image, ((width, width), (width, width), (0, 0))) if width else image
+            faces = found_by.detect(photo)
             if not faces:
                 raise UnusableError("no face was found")
-            return _align(image, central_face(image, faces).landmarks)
+            return _align(photo, central_face(photo, faces).landmarks)
 
         return cut
 
@@ -166,8 +184,8 @@ def central_face(image: Pixels, faces: list[DetectedFace]) -> DetectedFace:
     return min(faces, key=distance)
 
 
-def mtcnn() -> FaceDetector:
-    """What the shipped figures were measured with; torch is imported only where it is needed."""
-    from contract.detection.mtcnn import MtcnnDetector
+def served_detector() -> FaceDetector:
+    """That of a service with its own defaults; what it needs is imported only where it is used."""
+    from contract.detection.choosing import make_detector
 
-    return MtcnnDetector()
+    return make_detector()

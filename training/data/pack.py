@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from contract.fitting import Fit
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 INDEX_NAME = "index.json"
 IMAGES_NAME = "images.npy"
 PAIRS_NAME = "pairs.txt"
@@ -40,6 +40,7 @@ class PackIndex:
 
     alignment: `five_point_112` for faces at the template of contract/alignment.py, else `none`.
     fit: how whole images became squares; None for faces and for images taken as they are.
+    detector: what found the faces; None where none was asked.
     paths: of each image inside its source, length N, each once.
     labels: index into `identities`, length N.
     splits: the source's own split of each image, length N; all `train` where it has none.
@@ -54,6 +55,7 @@ class PackIndex:
     splits: tuple[Split, ...]
     unused: tuple[tuple[str, str], ...]
     fit: Fit | None = None
+    detector: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def _index(raw: dict[str, Any]) -> PackIndex:
         splits=tuple(raw["splits"]),
         unused=tuple((path, reason) for path, reason in raw["unused"]),
         fit=raw["fit"],
+        detector=raw["detector"],
     )
 
 

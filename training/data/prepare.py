@@ -14,11 +14,19 @@ from contract.alignment import CROP_SIDE_PX
 from contract.detection.base import FaceDetector
 from contract.errors import ImageError
 from contract.fitting import Fit
-from training.data.crops import Crop, DetectedFaces, LandmarkFace, Square, Whole, mtcnn
+from training.data.crops import (
+    Crop,
+    DetectedFaces,
+    LandmarkFace,
+    Square,
+    Whole,
+    served_detector,
+)
 from training.data.journal import Entry, Journal
 from training.data.pack import IMAGES_NAME, INDEX_NAME, PackIndex, place_pack
 from training.data.sources.base import Listing, Sample, Source, SourceError, UnusableError
 from training.data.sources.choose import Kind, open_source
+from training.data.sources.fewer import fewer_images
 from training.data.sources.files import open_files
 from training.data.workers import Job, pixels_of, work
 
@@ -34,26 +42,43 @@ class PrepareConfig:
     kind: layout of the source; `auto` looks at it. `faces` and `images` are folders of identities,
         `mnist` is idx files.
     aligned: faces are crops of 112 x 112 at the template already.
+    realigned: faces are such crops, and each is found and aligned anew, so that the pack holds what
+        a service makes of photos.
     splits: of `faces` and `images`, folders train and test are the data's own splits.
     side_px: makes all images squares of this side, by `fit`; None leaves their size, which has to
         be one.
     variant: which of several data sets of idx files.
+    most_images: of each identity, drawn by chance; None for all.
     """
 
     kind: Kind | Literal["auto"] = "auto"
     aligned: bool = False
+    realigned: bool = False
     splits: bool = False
     side_px: int | None = None
     fit: Fit = "pad"
     variant: str | None = None
+    most_images: int | None = None
 
     def __post_init__(self) -> None:
         if self.side_px is not None and not 8 <= self.side_px <= 1024:
             raise ValueError(f"--side must be 8 to 1024 pixels, not {self.side_px}.")
-        if self.aligned and self.kind not in ("auto", "faces"):
-            raise ValueError(f"--aligned is for --kind faces, not {self.kind}.")
-        if self.side_px is not None and (self.aligned or self.kind in ("faces", "vggface2")):
+        if self.most_images is not None and self.most_images < 1:
+            raise ValueError(f"--most-images must be at least 1, not {self.most_images}.")
+        if self.aligned and self.realigned:
+            raise ValueError(
+                "--aligned leaves the crops as they are, --realigned does not: not both."
+            )
+        if self.of_crops and self.kind not in ("auto", "faces"):
+            word = "--aligned" if self.aligned else "--realigned"
+            raise ValueError(f"{word} is for --kind faces, not {self.kind}.")
+        if self.side_px is not None and (self.of_crops or self.kind in ("faces", "vggface2")):
             raise ValueError(f"Faces are {CROP_SIDE_PX}x{CROP_SIDE_PX}: --side is for the others.")
+
+    @property
+    def of_crops(self) -> bool:
+        """Whether the source holds crops of faces at the template."""
+        return self.aligned or self.realigned
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +95,7 @@ def prepare(
     config: PrepareConfig,
     *,
     workers: int = 1,
-    detector: Callable[[], FaceDetector] = mtcnn,
+    detector: Callable[[], FaceDetector] = served_detector,
 ) -> Prepared:
     """Pack all images of `source` into folder `out`.
 
@@ -85,11 +110,13 @@ def prepare(
         raise ValueError(f"--workers must be at least 1, not {workers}.")
     kind, found = open_source(
         source,
-        kind="faces" if config.aligned else None if config.kind == "auto" else config.kind,
+        kind="faces" if config.of_crops else None if config.kind == "auto" else config.kind,
         folders="faces" if config.side_px is None else "images",
         splits=config.splits,
         variant=config.variant,
     )
+    if config.most_images is not None:
+        found = fewer_images(found, config.most_images)
     crop = _crop(kind, found, config, detector)
     _after_the_end(out)
     head = _head(kind, found.listing, config, crop)
@@ -111,7 +138,9 @@ def _crop(
     if kind == "vggface2":
         return LandmarkFace()
     if kind == "faces" and not config.aligned:
-        return DetectedFaces(detector)
+        # Crops end where faces do, and a detector finds faces that have something about them.
+        border_px = CROP_SIDE_PX // 2 if config.realigned else 0
+        return DetectedFaces(detector, detector().name, border_px)
     if kind == "faces":
         return Whole(
             width_px=CROP_SIDE_PX,
@@ -159,6 +188,7 @@ def _head(kind: Kind, listing: Listing, config: PrepareConfig, crop: Crop) -> di
         **asdict(config),
         "kind": kind,
         "size": f"{crop.width_px}x{crop.height_px}",
+        "detector": crop.detector,
         "stamp": listing.stamp,
     }
 
@@ -197,6 +227,7 @@ def _finish(journal: Journal, listing: Listing, crop: Crop, out: Path) -> Prepar
         source=listing.name,
         alignment=crop.alignment,
         fit=crop.fit,
+        detector=crop.detector,
         identities=identities,
         paths=tuple(sample.path for sample, _ in used),
         labels=tuple(number[sample.identity] for sample, _ in used),

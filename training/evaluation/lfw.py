@@ -47,6 +47,7 @@ class LfwResult:
 
     tar_at_far: at FAR 1e-3; None where there are too few non-mated pairs to show it.
     failures_to_acquire: photos of the protocol without a usable face; their pairs are errors.
+    detector: what looked for faces; None where the pack was made of crops.
     shared_people: names of the protocol that are in the training data, too. It and `disjoint` are
     None where nobody here knows who is in the training data.
     """
@@ -56,6 +57,7 @@ class LfwResult:
     equal_error: EqualError
     tar_at_far: TarAtFar | None
     failures_to_acquire: int
+    detector: str | None
     shared_people: int | None
     curve: RocCurve = field(compare=False)
 
@@ -111,6 +113,7 @@ def evaluate_lfw(
         equal_error=equal_error(curve),
         tar_at_far=tar_at_far(curve, FAR),
         failures_to_acquire=len(photos - row.keys()),
+        detector=pack.index.detector,
         shared_people=len(shared) if known else None,
         curve=curve,
     )

@@ -143,7 +143,7 @@ def _lfw(result: LfwResult) -> list[Row]:
             "lfw_failures_to_acquire",
             result.failures_to_acquire,
             "LFW View 2, photos of the protocol",
-            "MTCNN with its default thresholds, most central face",
+            f"detector {result.detector or 'of others'}, most central face",
         ),
     ]
 

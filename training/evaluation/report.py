@@ -9,10 +9,11 @@ from torch import Tensor
 
 from contract.bundle import Bundle, load_bundle, write_manifest
 from contract.torchscript import load_torchscript
-from training.data.pack import PAIRS_NAME, Pack
+from training.data.pack import PAIRS_NAME, Pack, PackError
 from training.data.pixels import refuse_other_pixels
 from training.evaluation.calibration import OpenSet, default_threshold, open_set
 from training.evaluation.closed_set import ClosedSetResult, closed_set_of
+from training.evaluation.doubles import find_doubles
 from training.evaluation.embed import embed_images
 from training.evaluation.lfw import LfwResult, evaluate_lfw, person_key, read_pairs
 from training.evaluation.metrics import metrics_of
@@ -34,15 +35,20 @@ def evaluate_bundle(
     pack: Pack,
     lfw_pack: Pack | None = None,
     *,
+    calibration_pack: Pack | None = None,
     enrolled: int = 1,
+    without_doubles: bool = False,
     seed: int = 0,
 ) -> Report:
     """All figures of the exported model of `run`, which was trained on `pack`.
 
     run: None for a network that was imported and never trained here: everyone counts as unseen.
+    calibration_pack: other crops of the same identities, to calibrate on in place of `pack`'s.
     enrolled: images of each subject in the galleries of protocol zero-shot.
-    Raises PackError (another pack, other pixels than the bundle takes, no pairs of LFW, a network
-    that was trained on the pack and is said to be imported) or CheckpointError (no run).
+    without_doubles: the calibration leaves out who is there under two labels (doubles.py).
+    Raises PackError (another pack, other pixels than the bundle takes, other people to calibrate
+    on, no pairs of LFW, a network that was trained on the pack and is said to be imported) or
+    CheckpointError (no run).
     """
     manifest = bundle.manifest
     refuse_other_pixels(pack, manifest.input, "the bundle")
@@ -50,13 +56,16 @@ def evaluate_bundle(
         roles = imported_roles(pack, {data.name for data in manifest.training_data})
     else:
         roles = roles_of(pack, load_run(run).trained_paths)
+    if calibration_pack is not None:
+        refuse_other_pixels(calibration_pack, manifest.input, "the bundle")
+        _refuse_others(calibration_pack, pack)
     if lfw_pack is not None:
         refuse_other_pixels(lfw_pack, manifest.input, "the bundle")
         read_pairs(lfw_pack.root / PAIRS_NAME)  # before hours of embedding
     model, d_max = load_torchscript(bundle), manifest.embedding.d_max
-    told = _Told(d_max=d_max, enrolled=enrolled, seed=seed)
+    told = _Told(d_max=d_max, enrolled=enrolled, without_doubles=without_doubles, seed=seed)
     closed = told.closed_set(model, pack, roles)
-    unseen = told.zero_shot(model, pack, roles)
+    unseen = told.zero_shot(model, pack, roles, calibration_pack)
     lfw = told.lfw(model, lfw_pack, pack, roles)
     return Report(
         bundle=f"{manifest.name} {manifest.version}",
@@ -71,11 +80,22 @@ def evaluate_bundle(
     )
 
 
+def _refuse_others(calibration_pack: Pack, pack: Pack) -> None:
+    """Names of identities mean the same in both packs. Raises PackError where they do not."""
+    ours, theirs = pack.index.source, calibration_pack.index.source
+    if ours != theirs:
+        raise PackError(
+            f"{calibration_pack.root} is made of {theirs}, and {pack.root} of {ours}: calibrate on "
+            "a pack of the same source, whose identities bear the same names."
+        )
+
+
 class _Told:
     """Runs the protocols, noting what each could not answer."""
 
-    def __init__(self, *, d_max: float, enrolled: int, seed: int) -> None:
+    def __init__(self, *, d_max: float, enrolled: int, without_doubles: bool, seed: int) -> None:
         self._d_max, self._enrolled, self._seed = d_max, enrolled, seed
+        self._without_doubles = without_doubles
         self.unanswered: list[str] = []
         self.views: list[SpaceView] = []
 
@@ -96,7 +116,7 @@ class _Told:
         return result, self._pairs(probes, labels[roles.probes], "held-out", roles.probes_data)
 
     def zero_shot(
-        self, model: Model, pack: Pack, roles: Roles
+        self, model: Model, pack: Pack, roles: Roles, calibration_pack: Pack | None
     ) -> tuple[RankResult | None, OpenSet | None, VerificationResult | None]:
         if not len(roles.unseen):
             self.unanswered.append(
@@ -109,7 +129,9 @@ class _Told:
         self._view(embeddings, roles.unseen, pack, roles.unseen_data)
         return (
             self._ranks(embeddings, labels, roles.unseen_data),
-            self._open_set(embeddings, labels, roles.unseen_data),
+            self._open_set(embeddings, labels, roles.unseen_data)
+            if calibration_pack is None
+            else self._on_other_crops(model, calibration_pack, pack, roles),
             self._pairs(embeddings, labels, "zero-shot", roles.unseen_data),
         )
 
@@ -145,10 +167,23 @@ class _Told:
             self.unanswered.append(f"zero-shot: {error}")
             return None
 
+    def _on_other_crops(
+        self, model: Model, other: Pack, pack: Pack, roles: Roles
+    ) -> OpenSet | None:
+        unseen = {pack.index.identities[label] for label in np.unique(pack.labels[roles.unseen])}
+        known_as = np.array([name in unseen for name in other.index.identities], dtype=np.bool_)
+        rows = np.flatnonzero(known_as[other.labels])
+        words = f"{roles.unseen_data}; crops by the detector {other.index.detector or 'of others'}"
+        return self._open_set(
+            embed_images(model, other.images, rows=rows), other.labels[rows], words
+        )
+
     def _open_set(
         self, embeddings: Embeddings, labels: npt.NDArray[np.int64], data: str
     ) -> OpenSet | None:
         try:
+            if self._without_doubles:
+                embeddings, labels, data = self._single(embeddings, labels, data)
             result = open_set(
                 embeddings,
                 labels,
@@ -169,6 +204,19 @@ class _Told:
                 "a request names a threshold."
             )
         return result
+
+    def _single(
+        self, embeddings: Embeddings, labels: npt.NDArray[np.int64], data: str
+    ) -> tuple[Embeddings, npt.NDArray[np.int64], str]:
+        """Without doubles, and the data in words. Raises TooFewError."""
+        doubles = find_doubles(embeddings, labels, d_max=self._d_max)
+        stays = ~np.isin(labels, doubles.left_out)
+        words = (
+            f"{data}; {len(doubles.left_out)} of {len(np.unique(labels))} identities left out, "
+            "which look like one person under two labels (an image is as alike to one of another "
+            f"identity as two of one are in the middle: {doubles.similarity:.4f})"
+        )
+        return embeddings[stays], labels[stays], words
 
     def _pairs(
         self, embeddings: Embeddings, labels: npt.NDArray[np.int64], protocol: str, data: str

@@ -1,0 +1,57 @@
+"""YuNet's network beside OpenCV's own detector of the same file: the same rows."""
+
+import functools
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from skimage.data import astronaut
+
+from contract.detection.yunet_model import read_yunet
+from contract.detection.yunet_network import Pixels, Rows, YunetNetwork
+
+LEAST_SCORE, OVERLAP, MOST = 0.6, 0.3, 5_000
+
+
+@functools.cache
+def network(least_score: float = LEAST_SCORE) -> YunetNetwork:
+    return YunetNetwork(read_yunet(), least_score=least_score, overlap=OVERLAP, most=MOST)
+
+
+def by_opencv(image: Pixels, least_score: float) -> Rows:
+    height, width = image.shape[:2]
+    data: npt.NDArray[np.uint8] = np.frombuffer(read_yunet(), dtype=np.uint8)
+    nothing = np.zeros(0, dtype=np.uint8)
+    detector = cv2.FaceDetectorYN.create(
+        "onnx", data, nothing, (width, height), least_score, OVERLAP, MOST
+    )
+    _, rows = detector.detect(np.ascontiguousarray(image[:, :, ::-1]))
+    return np.zeros((0, 15), dtype=np.float32) if rows is None else rows
+
+
+def crowd() -> Pixels:
+    """The portrait in four sizes, one turned, one cut off at the edge."""
+    picture = np.zeros((413, 500, 3), dtype=np.uint8)
+    portrait = astronaut()[:240, 110:350]
+    picture[:240, :240] = portrait
+    picture[10:130, 250:370] = portrait[::2, ::2]
+    picture[10:90, 400:480] = portrait[::3, ::3]
+    picture[173:413, 380:] = portrait[:, :120]
+    picture[260:380, 100:220] = np.rot90(portrait[::2, ::2])
+    return picture
+
+
+@pytest.mark.parametrize("shape", [(413, 500), (413, 333), (120, 500), (33, 31), (64, 64), (1, 1)])
+def test_rows_are_those_of_opencv(shape: tuple[int, int]) -> None:
+    image = np.ascontiguousarray(crowd()[: shape[0], : shape[1]])
+    found = network().faces(image)
+    np.testing.assert_allclose(found, by_opencv(image, LEAST_SCORE), atol=0.01)
+    assert found.dtype == np.float32
+
+
+def test_of_many_overlapping_boxes_the_same_ones_are_left() -> None:
+    # At so low a limit each face, and much else, has dozens of boxes.
+    found = network(0.05).faces(crowd())
+    assert len(found) > len(network().faces(crowd())) >= 3
+    np.testing.assert_allclose(found, by_opencv(crowd(), 0.05), atol=0.01)
