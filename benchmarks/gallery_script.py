@@ -16,7 +16,7 @@ import numpy as np
 from contract.embedding_contract import EmbeddingContract
 from index.gallery import Gallery
 from index.records import Embeddings
-from index.reembedding import Reembedding, drop_former, roll_back
+from index.reembedding import Reembedding, drop_former, job_under_way, roll_back
 
 CONTRACTS: Final = {
     name: EmbeddingContract(id=name, size=size, d_max=2.0)
@@ -247,9 +247,10 @@ def perform(gallery: Gallery, call: Call) -> list[str]:
 
 def reembedding(gallery: Gallery, contract: str) -> Reembedding:
     """The one under way, without beginning it again."""
-    number = gallery.stored().next_contract_number
-    assert number is not None
-    return Reembedding(gallery, CONTRACTS[contract], number)
+    job = job_under_way(gallery)
+    assert job is not None
+    assert job.contract == CONTRACTS[contract]
+    return job
 
 
 def _perform_stage(gallery: Gallery, call: Call) -> list[str]:

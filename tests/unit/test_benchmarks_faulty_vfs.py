@@ -205,5 +205,6 @@ def test_a_gallery_that_tells_faults_in_words_of_sqlite_is_found_out(
     def untold(path: Path) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr("index.sqlite.storage_errors", untold)
+    for module in ("sqlite", "sqlite_connection"):
+        monkeypatch.setattr(f"index.{module}.storage_errors", untold)
     assert "FullError" in " ".join(trials(tmp_path).faults)

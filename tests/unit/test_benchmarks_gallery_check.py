@@ -95,7 +95,8 @@ def test_harm_to_a_file_is_found(
     state, _ = played(path, *enrolled, Call("enrol", 3, "s3", count=1))
     connection = apsw.Connection(str(path))
     size = CONTRACTS[NEXT].size
-    connection.execute(f"INSERT INTO contracts VALUES (2, '{NEXT}', {size}, 2.0)")
+    columns = "number, id, embedding_size, d_max"
+    connection.execute(f"INSERT INTO contracts ({columns}) VALUES (2, '{NEXT}', {size}, 2.0)")
     if harm == "removed":
         blob = embeddings_of(Call("enrol", 7, count=1), "proof:a").tobytes()
         state.removed[blob] = None
