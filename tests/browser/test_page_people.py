@@ -4,7 +4,6 @@ import numpy as np
 
 from tests.browser.conftest import PEOPLE, PageOfPeople
 
-
 # The seconds in which a deletion can be undone, as many as a test wants: none, or no end of them.
 UNDO_LASTS = """
     const real = window.setTimeout;
