@@ -48,7 +48,8 @@ class Tracing:
 def open_tracing(environment: Mapping[str, str]) -> Tracing | None:
     """What the variables ask for; None where they name no endpoint, or switch it off.
 
-    Raises OneGlanceError where the endpoint is none for HTTP, or the extra is not installed.
+    Raises OneGlanceError where the endpoint is none for HTTP, OpenTelemetry refuses another of its
+    variables, or the extra is not installed.
     """
     name, endpoint = next(
         ((name, environment[name]) for name in reversed(ENDPOINTS) if environment.get(name)),
@@ -69,7 +70,12 @@ def open_tracing(environment: Mapping[str, str]) -> Tracing | None:
             f"{name} asks for traces, which need OpenTelemetry's SDK ({error}): run "
             f"pip install 'oneglance[otel]', or unset {name}."
         ) from error
-    return Tracing(exporting())
+    try:
+        return Tracing(exporting())
+    except ValueError as error:
+        raise OneGlanceError(
+            f"OpenTelemetry refuses one of its variables (OTEL_…): {error} Mend it, or unset it."
+        ) from error
 
 
 def telemetry_of(tracing: Tracing | None) -> TelemetryConfig:

@@ -263,6 +263,12 @@ def test_without_the_extra_it_says_what_to_install(
         open_tracing({name: "https://collector:4318"})
 
 
+def test_what_opentelemetry_refuses_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "999999")
+    with pytest.raises(OneGlanceError, match=r"OTEL_….*max_export_batch_size.*Mend it"):
+        open_tracing({ENDPOINT: "http://collector:4318"})
+
+
 def test_an_endpoint_that_is_no_address_is_refused() -> None:
     with pytest.raises(OneGlanceError, match=rf"{ENDPOINT} is 'collector:4318'.*http://collector"):
         open_tracing({ENDPOINT: "collector:4318"})
