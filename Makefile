@@ -24,7 +24,7 @@ help: ## list the commands
 # The stamp makes every command install by itself, once, and again when the pins change.
 STAMP := $(VENV)/.installed
 $(STAMP): pyproject.toml constraints.txt docker/install.sh
-	PYTHON=$(PYTHON) docker/install.sh $(VENV) --editable '.[service,training,pretrained,postgres,yunet,encryption]' --group dev
+	PYTHON=$(PYTHON) docker/install.sh $(VENV) --editable '.[service,training,pretrained,postgres,yunet,encryption,otel]' --group dev
 	touch $@
 
 # axe comes in a wheel for another way to lead browsers: its file is read, it is never imported.

@@ -19,7 +19,9 @@ SNAPSHOT = Path(__file__).parent.parent / "docs" / "openapi.json"
 
 def schema() -> dict[str, Any]:
     """The OpenAPI document. It depends on no bundle and no gallery, so none is loaded."""
-    parts = SimpleNamespace(settings=Settings(), metrics=Metrics(), keyring=None, workers=None)
+    parts = SimpleNamespace(
+        settings=Settings(), metrics=Metrics(), keyring=None, workers=None, tracing=None
+    )
     runtime = cast(Runtime, parts)
     return create_app(runtime).openapi()
 

@@ -40,6 +40,7 @@ from service.routes import (
     verify,
 )
 from service.runtime import Runtime
+from service.tracing import telemetry_of
 
 ROUTES = (
     enroll,
@@ -90,6 +91,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         # An operation is called as its function here, and so is its method in a made client.
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(allow)],
+        telemetry=telemetry_of(runtime.tracing),
     )
     app.state.runtime = runtime
     app.state.page_files = page_files()

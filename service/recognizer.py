@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,16 +27,26 @@ class EmbeddedFace:
     embedding: npt.NDArray[np.float32]
 
 
+class Pass(NamedTuple):
+    """Work on a stage, from when to when (perf_counter seconds)."""
+
+    stage: str
+    since_s: float
+    until_s: float
+
+
 @dataclass(slots=True)
 class Timing:
-    """Milliseconds that each stage of a request took."""
+    """Milliseconds that each stage of a request took, and each pass through one."""
 
     stages_ms: dict[str, float] = field(default_factory=dict)
+    passes: list[Pass] = field(default_factory=list)
 
     def stage(self, name: str, since: float) -> float:
         """Add the time since `since` (perf_counter seconds) to a stage; returns the time now."""
         now = time.perf_counter()
         self.stages_ms[name] = self.stages_ms.get(name, 0.0) + (now - since) * 1000
+        self.passes.append(Pass(name, since, now))
         return now
 
     def rounded_ms(self) -> dict[str, float]:

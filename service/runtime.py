@@ -1,6 +1,7 @@
 """Everything that the routes work with, built once from the settings."""
 
 import logging
+import os
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,10 +21,12 @@ from service.jobs import Jobs
 from service.locations import in_words
 from service.metrics import Metrics
 from service.quality.policy import QualityPolicies
+from service.recognizer import Timing
 from service.reembedding_comparisons import Comparisons
 from service.served_bundles import ServedBundles, load_served
 from service.settings import Settings
 from service.state_metrics import StateMetrics
+from service.tracing import Tracing, open_tracing
 from service.workers import Workers
 
 # A busy service is ready: what asks whether it is takes no request's place, and waits for none.
@@ -50,6 +53,7 @@ class Runtime:
     comparisons: Comparisons
     reports: Reports
     keyring: Keyring
+    tracing: Tracing | None
 
     @property
     def default(self) -> ServedCollection:
@@ -68,6 +72,12 @@ class Runtime:
         bundle.embedder.embed(np.zeros((1, spec.height, spec.width, 3), dtype=np.uint8))
         self.default.gallery.subjects(limit=1)
 
+    def worked(self, timing: Timing) -> None:
+        """The stages of the present request are through."""
+        self.metrics.worked(timing)
+        if self.tracing is not None:
+            self.tracing.worked(timing)
+
     def close(self) -> None:
         """Finish what was accepted, then let the gallery go."""
         self.collections.stop()
@@ -78,6 +88,8 @@ class Runtime:
         self.workers.close()
         self.probes.close()
         self.galleries.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 def build_runtime(
@@ -93,6 +105,7 @@ def build_runtime(
     # Requests run side by side in worker threads; a pool of torch threads in each would only
     # make them wait for one another.
     torch.set_num_threads(1)
+    tracing = open_tracing(os.environ)
     bundles = load_served(settings, detector=detector, embedder=embedder)
     log.info(
         "bundles %s, gallery %s",
@@ -149,6 +162,7 @@ def build_runtime(
         reports=Reports(settings.imports_folder, keep_s=settings.import_report_keep_hours * 3600),
         metrics=Metrics(),
         keyring=keyring,
+        tracing=tracing,
     )
     runtime.metrics.registry.register(StateMetrics(runtime))
     return runtime

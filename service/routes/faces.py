@@ -105,7 +105,7 @@ async def _seen(
             embedded=embedded,
         )
     )
-    runtime.metrics.worked(seen.timing)
+    runtime.worked(seen.timing)
     return seen
 
 

@@ -130,7 +130,7 @@ async def _identify(
             min_quality=wanted.min_quality,
         )
     )
-    runtime.metrics.worked(identified.timing)
+    runtime.worked(identified.timing)
     runtime.metrics.identified(served.id, identified.faces)
     return _answer(
         identified,

@@ -66,7 +66,7 @@ async def identify_photos(
             min_quality=form.min_quality,
         )
     )
-    runtime.metrics.worked(found.timing)
+    runtime.worked(found.timing)
     for faces in found.results:
         if not isinstance(faces, ImageError):
             runtime.metrics.identified(served.id, faces)

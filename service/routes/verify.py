@@ -92,7 +92,7 @@ async def verify_faces(
         d_max = served.bundle.bundle.manifest.embedding.d_max
         work = partial(verify_images, recognizer, upload.data, other.data, terms, d_max=d_max)
     verified = await runtime.workers.run(work)
-    runtime.metrics.worked(verified.timing)
+    runtime.worked(verified.timing)
     return _answer(verified, bundle_ref(served.bundle), request_id_of(request.scope))
 
 
