@@ -114,6 +114,8 @@ def test_only_rows_that_can_be_seen_are_on_the_page(page: PageOfPeople) -> None:
         "arguments[0].scrollTop = arguments[0].scrollHeight", page.one(".list")
     )
     page.until(lambda: listed(page)[-1:] == ["Person 299"], "the last one")
-    assert page.all(".list .item")[-1].get_attribute("aria-posinset") == "300"
+    page.until(
+        lambda: page.all(".list .item")[-1].get_attribute("aria-posinset") == "300", "its place"
+    )
     page.write("#search", "177")
     page.until(lambda: listed(page) == ["Person 177"], "one by a part of the name")
