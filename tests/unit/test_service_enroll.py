@@ -95,7 +95,7 @@ def test_a_file_that_is_no_image_has_a_problem_of_its_own(
 def test_a_picture_of_too_many_pixels_is_refused(api: Api, huge_png_file: bytes) -> None:
     assert len(huge_png_file) < 112_000
     problem = check_problem(api.enroll(huge_png_file), 413, "image_too_large")
-    assert "50000000 pixels" in problem["detail"]
+    assert "at most 50000000 are taken" in problem["detail"]
     check_nothing_stored(api)
 
 
