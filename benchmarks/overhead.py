@@ -11,9 +11,9 @@ photos in as many threads as the server has workers.
 The machine is shared and its speed changes from second to second, so that parts and server take
 turns: photo by photo with one caller, where the median of the differences of each photo counts,
 and round by round with 16, where the median of the rounds' ratios does. The callers are on the same
-machine and take their share of it: they send bytes that were made before, over connections that
-stay open, by Python's own http.client. What httpx, a client for people, takes more with one caller
-is said beside. The last line is the figure; the exit status is not 0 where a bar does not hold.
+machine and take their share of it, as little as they can (benchmarks/load). What httpx, a client
+for people, takes more with one caller is said beside. The last line is the figure; the exit status
+is not 0 where a bar does not hold.
 """
 
 import argparse
@@ -24,17 +24,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from http import HTTPStatus
-from http.client import HTTPConnection
 from pathlib import Path
-from queue import SimpleQueue
 
 import httpx
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.lfw_people import DataMissingError, LfwPeople, data_root
+from benchmarks.lfw_people import DataMissingError
+from benchmarks.load.callers import Callers
+from benchmarks.load.connection import Connection
+from benchmarks.load.prepared import identify_request
+from benchmarks.load.scene import PHOTOS, address_of, fill, photos_of_lfw
 from benchmarks.server import ServerError, serving
 from contract.errors import OneGlanceError
 from index.gallery import Gallery
@@ -44,16 +46,12 @@ from service.identification import identify
 from service.runtime import Runtime, build_runtime
 from service.settings import Settings
 
-SUBJECTS = 1_000
-PHOTOS = 160
 ROUNDS = 5
 CALLERS = 16
 BATCH = 16
 MORE_AT_MOST = 1.10
 MS_MORE_AT_MOST = 5.0
 THROUGHPUT_AT_LEAST = 0.85
-BOUNDARY = "one-photo-of-the-benchmark"
-FORM_HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
 Ms = npt.NDArray[np.float64]
 
@@ -89,22 +87,16 @@ def rate(
     return sum(map(len, pieces)) / (time.perf_counter() - start)
 
 
-def rate_of_callers(url: str, photos: Sequence[bytes]) -> float:
-    """Photos a second of so many callers, each with a connection of its own."""
-    callers: SimpleQueue[Caller] = SimpleQueue()
-    for _ in range(CALLERS):
-        callers.put(Caller(url))
+def rate_of_callers(url: str, photos: Sequence[bytes], *, seconds: float) -> float:
+    """Good answers a second for so many callers, each with a connection of its own.
 
-    def ask(one: Sequence[bytes]) -> None:
-        caller = callers.get()
-        caller.ask(one[0])
-        callers.put(caller)
-
-    try:
-        return rate(ask, [[photo] for photo in photos], CALLERS)
-    finally:
-        while not callers.empty():
-            callers.get().close()
+    Raises ServerError where one was answered otherwise.
+    """
+    with closing(Callers(address_of(url), [*map(identify_request, photos)])) as callers:
+        load = callers.waiting_ones(CALLERS, seconds=seconds)
+    if len(load.good) != len(load.asked):
+        raise ServerError(f"Photos were answered with {dict(load.statuses)}.")
+    return load.rate
 
 
 class Parts:
@@ -138,33 +130,14 @@ class Parts:
         )
 
 
-class Caller:
-    """One open connection. Raises OSError, or ServerError for another answer than 200."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = HTTPConnection(url.removeprefix("http://"), timeout=60)
-
-    def ask(self, photo: bytes) -> None:
-        """One request."""
-        self._connection.request("POST", "/v1/identify", form_of(photo), FORM_HEADERS)
-        answer = self._connection.getresponse()
-        answer.read()
-        if answer.status != HTTPStatus.OK:
-            raise ServerError(f"A photo was answered with {answer.status}.")
-
-    def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
-
-
-@cache
-def form_of(photo: bytes) -> bytes:
-    """The body of a request, made once."""
-    head = (
-        f"--{BOUNDARY}\r\nContent-Disposition: form-data; "
-        'name="image"; filename="photo.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
-    )
-    return head.encode() + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
+def ask(connection: Connection, photo: bytes) -> None:
+    """One request on an open connection. Raises OSError, or ServerError for another answer than
+    200."""
+    connection.send(identify_request(photo))
+    while (answer := connection.read()) is None:
+        pass
+    if answer.status != HTTPStatus.OK:
+        raise ServerError(f"A photo was answered with {answer.status}.")
 
 
 def ask_by_httpx(client: httpx.Client, photo: bytes) -> None:
@@ -190,28 +163,16 @@ def measure(photos: Sequence[bytes], folder: Path, rounds: int) -> list[Round]:
             by_httpx = partial(ask_by_httpx, client)
             for number in range(rounds):
                 print(f"round {number + 1} of {rounds} ...", file=sys.stderr)
-                with closing(Caller(server.url)) as caller:
-                    ways = (parts.one, caller.ask, by_httpx)
+                with closing(Connection(address_of(server.url))) as connection:
+                    ways = (parts.one, partial(ask, connection), by_httpx)
                     in_turns(ways, photos[:10])
                     one_ms = in_turns(ways, photos[: len(photos) // 2])
-                found.append(
-                    Round(
-                        one_ms=one_ms,
-                        parts_rate=rate(parts.many, pieces, threads),
-                        server_rate=rate_of_callers(server.url, photos),
-                    )
-                )
+                parts_rate = rate(parts.many, pieces, threads)
+                server_rate = rate_of_callers(server.url, photos, seconds=len(photos) / parts_rate)
+                found.append(Round(one_ms=one_ms, parts_rate=parts_rate, server_rate=server_rate))
     finally:
         runtime.close()
     return found
-
-
-def fill(gallery: Gallery) -> None:
-    """Subjects that nobody looks like, the same ones each time."""
-    rows = np.random.default_rng(0).normal(size=(SUBJECTS, gallery.contract.size))
-    for row in rows:
-        unit = row / np.linalg.norm(row)
-        gallery.enroll(unit[None].astype(np.float32))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -221,9 +182,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="default: %(default)s")
     args = parser.parse_args(arguments)
     try:
-        with LfwPeople(data_root()) as people, tempfile.TemporaryDirectory() as folder:
-            names = [photos[0] for photos in people.photos.values()][: args.photos]
-            rounds = measure([people.read(name) for name in names], Path(folder), args.rounds)
+        with tempfile.TemporaryDirectory() as folder:
+            rounds = measure(photos_of_lfw(args.photos), Path(folder), args.rounds)
     except (DataMissingError, OneGlanceError, ServerError, OSError, httpx.HTTPError) as error:
         print(f"overhead: {error}", file=sys.stderr)
         return 1

@@ -198,6 +198,15 @@ def api(make_api: ApiMaker) -> Api:
     return make_api()
 
 
+@pytest.fixture(params=["file", "postgres"])
+def anywhere(request: pytest.FixtureRequest, make_api: ApiMaker, tmp_path: Path) -> Api:
+    """The service on a file, and on PostgreSQL."""
+    where = str(tmp_path / "g.sqlite3")
+    if request.param == "postgres":
+        where = request.getfixturevalue("postgres_dsn")
+    return make_api(gallery=where)
+
+
 @pytest.fixture(scope="session")
 def huge_png_file() -> bytes:
     """30,000 x 30,000 pixels in a file of about 100 kB."""

@@ -44,8 +44,9 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Good answers a second."""
-        return len(self.good) / self.seconds
+        """Good answers a second, of those that came in that time: who asked last was waited for."""
+        came = [one for one in self.good if one.due_s + one.ms / 1_000 <= self.seconds]
+        return len(came) / self.seconds
 
     def percentile_ms(self, percent: float) -> float:
         """Of the good answers; nan without one."""

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from benchmarks.lfw_people import LfwPeople, data_root
 from benchmarks.load.callers import Callers
 from benchmarks.load.prepared import identify_request
-from benchmarks.overhead import fill
 from benchmarks.server import Server, serving
 from contract.bundle import load_bundle
 from index.gallery import Gallery
 from service.settings import SHIPPED_BUNDLE
 
+SUBJECTS = 1_000
 PHOTOS = 160
 WARM_S = 3.0
 
@@ -37,10 +39,18 @@ def address_of(url: str) -> tuple[str, int]:
     return parts.hostname, parts.port
 
 
-def photos_of_lfw() -> Sequence[bytes]:
-    """250 x 250 pixels, one face mostly. Raises DataMissingError."""
+def photos_of_lfw(count: int = PHOTOS) -> Sequence[bytes]:
+    """250 x 250 pixels, one face mostly, each of another person. Raises DataMissingError."""
     with LfwPeople(data_root()) as people:
-        return [people.read(photos[0]) for photos in [*people.photos.values()][:PHOTOS]]
+        return [people.read(photos[0]) for photos in [*people.photos.values()][:count]]
+
+
+def fill(gallery: Gallery) -> None:
+    """Subjects that nobody looks like, the same ones each time."""
+    rows = np.random.default_rng(0).normal(size=(SUBJECTS, gallery.contract.size))
+    for row in rows:
+        unit = row / np.linalg.norm(row)
+        gallery.enroll(unit[None].astype(np.float32))
 
 
 @contextmanager

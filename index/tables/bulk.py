@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from index.checks import metadata_text
 from index.database import Connection, Value
-from index.records import Embeddings, StoredSubject, Subject
+from index.records import Embeddings, StoredSubject, StoredTemplate, Subject
 from index.tables.pages import SUBJECT_COLUMNS, bare_subject
 from index.tables.runs import rows_by_keys
 from index.tables.templates import UnderContract
@@ -86,8 +86,8 @@ def insert_subjects(c: Connection, collection: int, new: Sequence[Subject]) -> d
 
 def insert_templates(
     c: Connection, of: UnderContract, new: Sequence[tuple[int, str, str, Embeddings]]
-) -> dict[str, int]:
-    """New templates: (subject number, id, time of creation, embedding); their numbers by id."""
+) -> list[StoredTemplate]:
+    """New templates: (subject number, id, time of creation, embedding); as they are stored."""
     rows = _inserted(
         c,
         "INSERT INTO templates (id, collection_number, subject_number, contract_number, created_at,"
@@ -95,7 +95,17 @@ def insert_templates(
         new,
         lambda t: (t[1], of.collection, t[0], of.contract, t[2], c.pack(t[3])),
     )
-    return {row[0]: row[1] for row in rows}
+    numbers = {row[0]: row[1] for row in rows}
+    return [
+        StoredTemplate(
+            number=numbers[template_id],
+            subject_number=subject_number,
+            id=template_id,
+            created_at=created_at,
+            embedding=embedding,
+        )
+        for subject_number, template_id, created_at, embedding in new
+    ]
 
 
 def insert_crops(c: Connection, new: Sequence[tuple[str, int, bytes]]) -> None:

@@ -13,6 +13,7 @@ from index.records import Embeddings, StoredTemplate
 from index.tables import collections, subjects, templates
 from index.tables.templates import UnderContract
 from index.writes.effect import Effect
+from index.writes.places import search_next, set_beside
 from index.writes.rekeying import left_by_rekeying
 from index.writes.scope import Scope
 
@@ -52,7 +53,7 @@ def begin_next(scope: Scope, contract: EmbeddingContract, label: str = "") -> Ef
         number = collections.contract_number(scope.c, contract, label)
     # What is there says something else only where one of the two is wrong.
     collections.check_same(collections.get_contract(scope.c, number), contract)
-    _set(scope, next_contract=number, former=now.former_contract_number)
+    set_beside(scope, next_contract=number, former=now.former_contract_number)
     scope.log("reembed_begin", contract_id=contract.id)
     return Effect(revision=scope.revision)
 
@@ -116,13 +117,7 @@ def switch(scope: Scope, of: UnderContract) -> Effect:
     if former is not None:
         # One step back is kept, not a history.
         templates.remove_under(scope.c, dataclasses.replace(of, contract=former))
-    collections.set_contracts(
-        scope.c,
-        scope.collection.number,
-        contract=of.contract,
-        next_contract=None,
-        former=scope.collection.contract_number,
-    )
+    search_next(scope, of.contract)
     scope.log("reembed_switch")
     return Effect(revision=scope.revision, erases=former is not None)
 
@@ -166,7 +161,7 @@ def drop(scope: Scope, *, which: Sequence[str]) -> Effect:
         if number is not None:
             templates.remove_under(scope.c, dataclasses.replace(scope.searched, contract=number))
             numbers[name] = None
-    _set(scope, next_contract=numbers["next"], former=numbers["former"])
+    set_beside(scope, next_contract=numbers["next"], former=numbers["former"])
     scope.log("reembed_drop", which=list(which))
     return Effect(revision=scope.revision, erases=True)
 
@@ -186,13 +181,3 @@ def _ended(scope: Scope, of: UnderContract) -> ReembeddingEndedError:
     there = collections.get_contract(scope.c, scope.collection.contract_number)
     given = collections.get_contract(scope.c, of.contract)
     return ReembeddingEndedError(gallery_contract_id=there.id, bundle_contract_id=given.id)
-
-
-def _set(scope: Scope, *, next_contract: int | None, former: int | None) -> None:
-    collections.set_contracts(
-        scope.c,
-        scope.collection.number,
-        contract=scope.collection.contract_number,
-        next_contract=next_contract,
-        former=former,
-    )

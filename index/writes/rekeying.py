@@ -5,12 +5,15 @@ Of a re-embedding it has the places (next, then former), and the same contract o
 
 from typing import Final
 
+import numpy as np
+
 from contract.errors import ReembeddingConflictError
 from index.records import StoredTemplate
 from index.tables import bulk, collections, templates
 from index.tables.collections import StoredCollection
 from index.tables.templates import UnderContract
 from index.writes.effect import Effect
+from index.writes.places import search_next, set_beside
 from index.writes.scope import Scope
 
 REKEYED_AT_ONCE: Final = 500
@@ -40,7 +43,7 @@ def begin_rekeying(scope: Scope, label: str) -> Effect:
     """Say that templates under the label are being made. Raises as check_no_reembedding."""
     check_no_reembedding(scope)
     contract = collections.get_contract(scope.c, scope.collection.contract_number)
-    _set(
+    set_beside(
         scope,
         next_contract=collections.contract_number(scope.c, contract, label),
         former=scope.collection.former_contract_number,
@@ -61,28 +64,14 @@ def rekey_some(
     page = templates.list_unkeyed(
         scope.c, scope.searched, of.contract, after=after, limit=REKEYED_AT_ONCE
     )
-    new = []
-    for template in page:
-        plain = scope.searched.protection.plain(template.embedding[None])
-        new.append(
-            (
-                template.subject_number,
-                template.id,
-                template.created_at,
-                of.protection.protect(plain)[0],
-            )
-        )
-    numbers = bulk.insert_templates(scope.c, of, new)
-    rows = [
-        StoredTemplate(
-            number=numbers[template_id],
-            subject_number=subject_number,
-            id=template_id,
-            created_at=created_at,
-            embedding=embedding,
-        )
-        for subject_number, template_id, created_at, embedding in new
+    if not page:
+        return None, []
+    plain = scope.searched.protection.plain(np.stack([t.embedding for t in page]))
+    new = [
+        (template.subject_number, template.id, template.created_at, embedding)
+        for template, embedding in zip(page, of.protection.protect(plain), strict=True)
     ]
+    rows = bulk.insert_templates(scope.c, of, new)
     # Who comes in from now on is left to the switch: a busy collection would never be through.
     return (page[-1].number if len(page) == REKEYED_AT_ONCE else None), rows
 
@@ -94,13 +83,7 @@ def switch_key(scope: Scope, of: UnderContract) -> Effect:
     while after is not None:
         after, rows = rekey_some(scope, of, after)
         late += rows
-    collections.set_contracts(
-        scope.c,
-        scope.collection.number,
-        contract=of.contract,
-        next_contract=None,
-        former=scope.collection.contract_number,
-    )
+    search_next(scope, of.contract)
     scope.log("rekey_switch")
     return Effect(
         revision=scope.revision,
@@ -117,7 +100,7 @@ def remove_former(scope: Scope) -> tuple[bool, Effect]:
     former = UnderContract(collection=scope.collection.number, contract=number, size=0)
     done = templates.remove_some(scope.c, former, limit=REMOVED_AT_ONCE) < REMOVED_AT_ONCE
     if done:
-        _set(scope, next_contract=scope.collection.next_contract_number, former=None)
+        set_beside(scope, next_contract=scope.collection.next_contract_number, former=None)
         scope.log("rekey_end")
     return done, Effect(revision=scope.revision, erases=done)
 
@@ -126,7 +109,7 @@ def remove_next(scope: Scope, of: UnderContract) -> tuple[bool, Effect]:
     """Remove some of what a re-keying that gave way has made; whether nothing is left of it."""
     done = templates.remove_some(scope.c, of, limit=REMOVED_AT_ONCE) < REMOVED_AT_ONCE
     if done and scope.collection.next_contract_number == of.contract:
-        _set(scope, next_contract=None, former=scope.collection.former_contract_number)
+        set_beside(scope, next_contract=None, former=scope.collection.former_contract_number)
     return done, Effect(revision=scope.revision, erases=done)
 
 
@@ -162,13 +145,3 @@ def _of_rekeying(scope: Scope, number: int | None) -> int | None:
     there = collections.get_contract(scope.c, number).id
     same = there == collections.get_contract(scope.c, now.contract_number).id
     return number if same else None
-
-
-def _set(scope: Scope, *, next_contract: int | None, former: int | None) -> None:
-    collections.set_contracts(
-        scope.c,
-        scope.collection.number,
-        contract=scope.collection.contract_number,
-        next_contract=next_contract,
-        former=former,
-    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from index.checks import metadata_text
-from index.records import Embeddings, StoredSubject, StoredTemplate, Subject
+from index.records import Embeddings, StoredSubject, Subject
 from index.tables import audit, bulk, templates
 from index.tables.bulk import HeldTemplate
 from index.writes.effect import Effect
@@ -212,14 +212,5 @@ def _carried_out(scope: Scope, steps: Sequence[_Step]) -> Effect:
     return Effect(
         revision=scope.revision,
         subjects=frozenset(row[0] for row in rows),
-        added=[
-            StoredTemplate(
-                number=stored[template_id],
-                subject_number=number,
-                id=template_id,
-                created_at=created_at,
-                embedding=embedding,
-            )
-            for number, template_id, created_at, embedding in rows
-        ],
+        added=stored,
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.commands.connection import add_command, answer_json
 from service.commands.gallery.common import say
-from service.commands.rekeying_words import rekeyed_in_words
+from service.commands.rekeying import add_new_ones, rekeyed_in_words
 from service.commands.waiting import wait
 
 if TYPE_CHECKING:
@@ -25,16 +25,7 @@ def add(commands: Any) -> None:
         collection=False,
     )
     parser.add_argument("collection_id", metavar="NAME")
-    parser.add_argument(
-        "--new-secret",
-        action="store_true",
-        help="make a new secret first: where the former one, too, may be in the wrong hands",
-    )
-    parser.add_argument(
-        "--new-row-key",
-        action="store_true",
-        help="where rows are encrypted: make a new key for that first",
-    )
+    add_new_ones(parser)
 
 
 def _run(args: argparse.Namespace, client: "Client") -> int:

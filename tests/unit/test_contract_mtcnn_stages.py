@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pytest
 import torch
 from facenet_pytorch import MTCNN
-from skimage.data import astronaut
 
 from contract.detection.area_table import AreaTable
 from contract.detection.mtcnn_stages import Floats, MtcnnStages, _not_inside
+from tests.crowd import crowd
 
 Pixels = npt.NDArray[np.uint8]
 MIN_FACE_PX = 20
@@ -19,18 +19,6 @@ MIN_FACE_PX = 20
 @functools.cache
 def stages() -> MtcnnStages:
     return MtcnnStages(MTCNN(), "cpu")
-
-
-def crowd() -> Pixels:
-    """The portrait in three sizes, once turned, once cut off at the edge."""
-    picture = np.zeros((413, 500, 3), dtype=np.uint8)
-    portrait = astronaut()[:240, 110:350]
-    picture[:240, :240] = portrait
-    picture[10:130, 250:370] = portrait[::2, ::2]
-    picture[10:90, 400:480] = portrait[::3, ::3]
-    picture[173:413, 350:] = portrait[:, :150]
-    picture[260:380, 100:220] = np.rot90(portrait[::2, ::2])
-    return picture
 
 
 def test_what_is_found_is_what_facenets_own_loop_finds() -> None:

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from skimage.data import astronaut
 
 from contract.detection.yunet_model import read_yunet
 from contract.detection.yunet_network import Pixels, Rows, YunetNetwork
+from tests.crowd import crowd
 
 LEAST_SCORE, OVERLAP, MOST = 0.6, 0.3, 5_000
 
@@ -28,18 +28,6 @@ def by_opencv(image: Pixels, least_score: float) -> Rows:
     )
     _, rows = detector.detect(np.ascontiguousarray(image[:, :, ::-1]))
     return np.zeros((0, 15), dtype=np.float32) if rows is None else rows
-
-
-def crowd() -> Pixels:
-    """The portrait in four sizes, one turned, one cut off at the edge."""
-    picture = np.zeros((413, 500, 3), dtype=np.uint8)
-    portrait = astronaut()[:240, 110:350]
-    picture[:240, :240] = portrait
-    picture[10:130, 250:370] = portrait[::2, ::2]
-    picture[10:90, 400:480] = portrait[::3, ::3]
-    picture[173:413, 380:] = portrait[:, :120]
-    picture[260:380, 100:220] = np.rot90(portrait[::2, ::2])
-    return picture
 
 
 @pytest.mark.parametrize("shape", [(413, 500), (413, 333), (120, 500), (33, 31), (64, 64), (1, 1)])

@@ -11,16 +11,7 @@ import service.client
 from benchmarks.asgi import AsgiTransport
 from service import cli
 from service.client import Client
-from tests.conftest import Api, ApiMaker, check_problem, face_photo
-
-
-@pytest.fixture(params=["file", "postgres"])
-def anywhere(request: pytest.FixtureRequest, make_api: ApiMaker, tmp_path: Path) -> Api:
-    """The service on a file, and on PostgreSQL."""
-    where = str(tmp_path / "g.sqlite3")
-    if request.param == "postgres":
-        where = request.getfixturevalue("postgres_dsn")
-    return make_api(gallery=where)
+from tests.conftest import Api, check_problem, face_photo
 
 
 def enrolled(api: Api, subject_id: str = "ann") -> None:

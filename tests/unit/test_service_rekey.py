@@ -19,15 +19,6 @@ REKEY = "/v1/collections/default/rekey"
 ANN_AGAIN = face_photo(Face(1, noise=20))
 
 
-@pytest.fixture(params=["file", "postgres"])
-def anywhere(request: pytest.FixtureRequest, make_api: ApiMaker, tmp_path: Path) -> Api:
-    """The service on a file, and on PostgreSQL."""
-    where = str(tmp_path / "g.sqlite3")
-    if request.param == "postgres":
-        where = request.getfixturevalue("postgres_dsn")
-    return make_api(gallery=where)
-
-
 def rekeyed(api: Api, **wish: bool) -> dict[str, Any]:
     """Post, and wait: the result of the job."""
     answer = api.post(REKEY, json=wish) if wish else api.post(REKEY)

@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any
 
 from service.commands.gallery.common import add_command, opened, progress, say
-from service.commands.rekeying_words import rekeyed_in_words
+from service.commands.rekeying import add_new_ones, rekeyed_in_words
 
 
 def add(commands: Any) -> None:
@@ -18,16 +18,7 @@ def add(commands: Any) -> None:
         "ones; protects a collection that was not. A running service does it by `oneglance "
         "collections rekey`. The same command, without new ones, goes on after an interruption",
     )
-    parser.add_argument(
-        "--new-secret",
-        action="store_true",
-        help="make a new secret first: where the former one, too, may be in the wrong hands",
-    )
-    parser.add_argument(
-        "--new-row-key",
-        action="store_true",
-        help="where rows are encrypted: make a new key for that first",
-    )
+    add_new_ones(parser)
 
 
 def _run(args: argparse.Namespace) -> int:

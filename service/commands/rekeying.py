@@ -1,4 +1,20 @@
-"""A re-keying that has ended, in words."""
+"""What the two commands that re-key share: what may be new, and what has come of it in words."""
+
+import argparse
+
+
+def add_new_ones(parser: argparse.ArgumentParser) -> None:
+    """Declare --new-secret and --new-row-key."""
+    parser.add_argument(
+        "--new-secret",
+        action="store_true",
+        help="make a new secret first: where the former one, too, may be in the wrong hands",
+    )
+    parser.add_argument(
+        "--new-row-key",
+        action="store_true",
+        help="where rows are encrypted: make a new key for that first",
+    )
 
 
 def rekeyed_in_words(
