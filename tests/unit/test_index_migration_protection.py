@@ -2,115 +2,20 @@
 
 from pathlib import Path
 
-import apsw
-import psycopg
 import pytest
 
 from index import postgres_schema, sqlite_schema
 from index.gallery import Gallery
 from index.protection.secrets import GallerySecrets
 from tests.conftest import CONTRACT, UNIT
+from tests.old_galleries import old_gallery, version
 from tests.protected import rekey
-from tests.unit.test_index_migration_calibrations import (
-    make_file_version_2,
-    make_postgres_version_1,
-)
-from tests.unit.test_index_migration_feedback import FILE_VERSION_4, POSTGRES_VERSION_3, version
-
-# What the versions before had more than those that are made there, as it was released: never to be
-# changed.
-FILE_VERSION_5 = """
-CREATE TABLE feedback (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL,
-    collection_number INTEGER NOT NULL REFERENCES collections (number) ON DELETE CASCADE,
-    contract_number INTEGER NOT NULL REFERENCES contracts (number),
-    verdict TEXT NOT NULL CHECK (verdict IN ('confirmed', 'rejected')),
-    -- Whom the verdict is about, and the best of those whom the face does not show.
-    subject_number INTEGER NOT NULL REFERENCES subjects (number) ON DELETE CASCADE,
-    other_number INTEGER REFERENCES subjects (number) ON DELETE CASCADE,
-    subject_similarity REAL,
-    other_similarity REAL,
-    answered TEXT NOT NULL,
-    scoring TEXT NOT NULL,
-    gallery_subjects INTEGER NOT NULL CHECK (gallery_subjects >= 0),
-    gallery_templates INTEGER NOT NULL CHECK (gallery_templates >= 0),
-    gallery_revision INTEGER NOT NULL CHECK (gallery_revision >= 0),
-    searched_at TEXT NOT NULL,
-    given_at TEXT NOT NULL,
-    UNIQUE (collection_number, id)
-) STRICT;
-CREATE INDEX feedback_of_collection ON feedback (collection_number, number);
-CREATE INDEX feedback_of_subject ON feedback (subject_number);
-CREATE INDEX feedback_of_other ON feedback (other_number);
-
-CREATE TABLE api_keys (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
-    scopes TEXT NOT NULL,
-    collections TEXT,
-    created_at TEXT NOT NULL,
-    expires_at TEXT
-) STRICT;
-PRAGMA user_version = 5;
-"""
-POSTGRES_VERSION_4 = """
-CREATE TABLE feedback (
-    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id text COLLATE "C" NOT NULL,
-    collection_number bigint NOT NULL REFERENCES collections (number) ON DELETE CASCADE,
-    contract_number bigint NOT NULL REFERENCES contracts (number),
-    verdict text COLLATE "C" NOT NULL CHECK (verdict IN ('confirmed', 'rejected')),
-    subject_number bigint NOT NULL REFERENCES subjects (number) ON DELETE CASCADE,
-    other_number bigint REFERENCES subjects (number) ON DELETE CASCADE,
-    subject_similarity double precision,
-    other_similarity double precision,
-    answered text COLLATE "C" NOT NULL,
-    scoring text COLLATE "C" NOT NULL,
-    gallery_subjects bigint NOT NULL CHECK (gallery_subjects >= 0),
-    gallery_templates bigint NOT NULL CHECK (gallery_templates >= 0),
-    gallery_revision bigint NOT NULL CHECK (gallery_revision >= 0),
-    searched_at text COLLATE "C" NOT NULL,
-    given_at text COLLATE "C" NOT NULL,
-    UNIQUE (collection_number, id)
-);
-CREATE INDEX feedback_of_collection ON feedback (collection_number, number);
-CREATE INDEX feedback_of_subject ON feedback (subject_number);
-CREATE INDEX feedback_of_other ON feedback (other_number);
-
-CREATE TABLE api_keys (
-    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id text COLLATE "C" NOT NULL UNIQUE,
-    name text COLLATE "C" NOT NULL,
-    sha256 text COLLATE "C" NOT NULL CHECK (length(sha256) = 64),
-    scopes text COLLATE "C" NOT NULL,
-    collections text COLLATE "C",
-    created_at text COLLATE "C" NOT NULL,
-    expires_at text COLLATE "C"
-);
-UPDATE schema_version SET version = 4;
-"""
 
 
 @pytest.fixture(params=["file", "postgres"])
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """A gallery as the release before left it."""
-    if request.param == "file":
-        path = tmp_path / "g.db"
-        make_file_version_2(path)
-        connection = apsw.Connection(str(path))
-        connection.execute(FILE_VERSION_4)
-        connection.execute(FILE_VERSION_5)
-        connection.close()
-        return path
-    dsn: str = request.getfixturevalue("postgres_dsn")
-    make_postgres_version_1(dsn)
-    with psycopg.connect(dsn, autocommit=True) as server:
-        server.execute(POSTGRES_VERSION_3.encode())
-        server.execute(POSTGRES_VERSION_4.encode())
-    return dsn
+    return old_gallery(request, tmp_path, file=5, postgres=4)
 
 
 def numbers(gallery: Gallery) -> list[tuple[object, ...]]:

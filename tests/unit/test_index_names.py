@@ -11,10 +11,7 @@ from contract.errors import SubjectNotFoundError, TemplateNotFoundError
 from index import postgres_schema
 from index.gallery import Gallery
 from tests.conftest import CONTRACT, UNIT, GalleryOpener
-from tests.unit.test_index_migration_calibrations import (
-    make_file_version_2,
-    make_postgres_version_1,
-)
+from tests.old_galleries import make_postgres_version_1, old_gallery
 
 NAMES = ["Ann", "Bob", "Ann", None, "ann", "Änn", "Ann", "A_n", "%"]
 ODD = ("", "\0", "Ann\0", "\ud800", "x" * 5_000)
@@ -135,12 +132,7 @@ def test_postgres_finds_a_name_by_its_index(postgres_dsn: str) -> None:
 @pytest.fixture(params=["file", "postgres"])
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """A gallery from before there was an index of names; its one subject is called Ann."""
-    if request.param == "file":
-        make_file_version_2(tmp_path / "g.db")
-        return tmp_path / "g.db"
-    dsn: str = request.getfixturevalue("postgres_dsn")
-    make_postgres_version_1(dsn)
-    return dsn
+    return old_gallery(request, tmp_path, file=2, postgres=1)
 
 
 def test_an_older_gallery_gets_the_index(old: Path | str) -> None:
