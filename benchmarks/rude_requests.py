@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
+NO_METHOD: Final = "BREW"  # HTTP does not know it, so that no route is asked.
 UNKNOWN_PATHS: Final = (
     "/nowhere",
     "/v1",
@@ -126,6 +127,9 @@ def rude_requests(
                 yield RudeRequest(
                     name="method", method=method, target=target, path=path, statuses=not_allowed
                 )
+        yield RudeRequest(
+            name="no method of HTTP", method=NO_METHOD, target=target, statuses=frozenset({400})
+        )
         operations += [
             _Operation(description=description, path=path, method=method, known=known)
             for method in sorted(documented)

@@ -77,6 +77,7 @@ def _serve(given: dict[str, Any]) -> int:
 
     from service import logs
     from service.app import create_app
+    from service.http_protocol import HttpProtocol
     from service.runtime import build_runtime
 
     try:
@@ -90,7 +91,11 @@ def _serve(given: dict[str, Any]) -> int:
         print(f"oneglance: will not start: {error}", file=sys.stderr)
         return 1
     uvicorn.run(
-        create_app(runtime), host=settings.host, port=settings.port, log_config=logs.for_uvicorn()
+        create_app(runtime),
+        host=settings.host,
+        port=settings.port,
+        http=HttpProtocol,
+        log_config=logs.for_uvicorn(),
     )
     return 0
 

@@ -99,6 +99,7 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     RequestValidationError: Kind(422, "invalid_request", "The request cannot be understood"),
     BodyTooLargeError: Kind(413, "body_too_large", "The request is too large"),
 }
+MALFORMED: Final = Kind(400, "bad_request", "Bad Request")
 INTERNAL: Final = Kind(500, "internal_error", "Something went wrong on our side")
 RETRY_AFTER_S: Final = 1
 
@@ -144,6 +145,11 @@ def problem_of(error: Exception, *, instance: str, request_id: str) -> Problem:
     if kind is not INTERNAL:
         detail = _detail(error)
     return _body(kind, detail, _items(error), instance=instance, request_id=request_id)
+
+
+def malformed_problem(detail: str, *, request_id: str) -> Problem:
+    """The answer to bytes that are no HTTP request, so that they ask for no path."""
+    return _body(MALFORMED, detail, [], instance="/", request_id=request_id)
 
 
 def _body(

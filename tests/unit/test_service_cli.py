@@ -14,6 +14,7 @@ from contract.bundle import MANIFEST_NAME, load_bundle
 from contract.embedding_contract import EmbeddingContract
 from index.gallery import Gallery
 from service import cli
+from service.http_protocol import HttpProtocol
 from service.logs import for_uvicorn
 from tests.conftest import BundleMaker
 
@@ -74,7 +75,9 @@ def test_serve_starts_the_service_where_it_was_told(
 
     monkeypatch.setattr(uvicorn, "run", run)
     assert cli.main(words(options | {"--host": "::1", "--port": 1234})) == 0
-    assert started == [{"host": "::1", "port": 1234, "log_config": for_uvicorn()}]
+    assert started == [
+        {"host": "::1", "port": 1234, "http": HttpProtocol, "log_config": for_uvicorn()}
+    ]
     assert options["--gallery"].is_file()
 
 
