@@ -75,7 +75,7 @@ export function folderPanel() {
   const before = lastSent();
   if (before) follow(before);
   return {
-    element: h("section", { class: "panel" }, h("h2", {}, words.folderTitle), h("p", { class: "quiet" }, words.folderWords), tick(words.keepCrop, keepCrop), h("div", { class: "row" }, pick, halt), input, progress, said, report),
+    element: h("section", { class: "panel", hidden: !("webkitdirectory" in input) }, h("h2", {}, words.folderTitle), h("p", { class: "quiet" }, words.folderWords), tick(words.keepCrop, keepCrop), h("div", { class: "row" }, pick, halt), input, progress, said, report),
     stop: () => stop.abort(),
   };
 }
