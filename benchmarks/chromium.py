@@ -66,6 +66,7 @@ class Browser:
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
+        self.is_phone, self.height_px = False, 0
 
     def tell(self, command: str, **parameters: Any) -> Any:
         """A command of the DevTools protocol."""
@@ -73,14 +74,15 @@ class Browser:
 
     def size(self, size: tuple[int, int]) -> None:
         """The window in CSS pixels; narrow ones are a phone with touch."""
-        phone = size[0] < 600
+        self.is_phone, self.height_px = size[0] < 600, size[1]
         self.tell(
             "Emulation.setDeviceMetricsOverride",
             width=size[0],
             height=size[1],
             deviceScaleFactor=1,
-            mobile=phone,
+            mobile=self.is_phone,
         )
+        self.tell("Emulation.setTouchEmulationEnabled", enabled=self.is_phone, maxTouchPoints=1)
 
     def scheme(self, scheme: str) -> None:
         """light or dark, as the system would say."""

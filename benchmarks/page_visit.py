@@ -6,6 +6,9 @@ from typing import Any
 
 import httpx
 from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.interaction import POINTER_MOUSE, POINTER_TOUCH
+from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -109,6 +112,17 @@ class Page:
             self.one(selector),
             value,
         )
+
+    def drag(self, element: WebElement, right_px: int, *, from_px: int = 0) -> None:
+        """Drags by a mouse, or on a phone by a finger, from so far right of the middle."""
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        kind = POINTER_TOUCH if self.browser.is_phone else POINTER_MOUSE
+        actions = ActionBuilder(self.driver, mouse=PointerInput(kind, kind))
+        hand = actions.pointer_action
+        hand.move_to(element, from_px).pointer_down()
+        hand.move_to(element, from_px + right_px // 2).move_to(element, from_px + right_px)
+        hand.pointer_up()
+        actions.perform()
 
     def calm(self) -> None:
         """Scrolled to the top, without a focus or a passing word: as a picture of it should be."""

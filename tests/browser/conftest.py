@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.chromium import WIDE, Browser, browsing
+from benchmarks.chromium import PHONE, WIDE, Browser, browsing
 from benchmarks.page_bundle import write_page_bundle
 from benchmarks.page_service import page_service
 from benchmarks.page_visit import Page
@@ -78,3 +78,9 @@ def make_page(
 @pytest.fixture
 def page(make_page: PageMaker) -> PageOfPeople:
     return make_page()
+
+
+@pytest.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
+def any_page(request: pytest.FixtureRequest, make_page: PageMaker) -> PageOfPeople:
+    """On a desk and on a phone."""
+    return make_page(request.param)

@@ -1,7 +1,6 @@
 """Calibrate, drag the threshold, see its rates; name an unknown; keys and collections."""
 
 import numpy as np
-from selenium.webdriver import ActionChains
 
 from contract.calibration.searches import fpir_at
 from index.calibrating import search_itself
@@ -22,7 +21,8 @@ def shown_share(page: PageOfPeople, element: str) -> float:
     return float(page.one(element).text.removesuffix(" %")) / 100
 
 
-def test_a_collection_is_calibrated_and_its_threshold_dragged(page: PageOfPeople) -> None:
+def test_a_collection_is_calibrated_and_its_threshold_dragged(any_page: PageOfPeople) -> None:
+    page = any_page
     enrol_crowd(page)
     page.open("decisions")
     page.says("This collection has no calibration of its own yet.")
@@ -38,8 +38,7 @@ def test_a_collection_is_calibrated_and_its_threshold_dragged(page: PageOfPeople
     missed = shown_share(page, "#fnir")
 
     before = page.one("#line-value").text
-    page.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", line)
-    ActionChains(page.driver).drag_and_drop_by_offset(line, 120, 0).perform()
+    page.drag(line, page.one(".plot .u-over").rect["width"] // 10)
     dragged = page.until(lambda: page.one("#line-value").text != before and page.one("#line-value"))
     assert float(dragged.text) > 0.4
     assert shown_share(page, "#fpir") < low
@@ -83,7 +82,10 @@ def test_similarities_of_the_page_are_those_of_the_service(page: PageOfPeople) -
     assert found[1:] == [0, [2, 1, 1]]
 
 
-def test_unknown_faces_are_grouped_named_once_and_known_from_then_on(page: PageOfPeople) -> None:
+def test_unknown_faces_are_grouped_named_once_and_known_from_then_on(
+    any_page: PageOfPeople,
+) -> None:
+    page = any_page
     page.enrol_all()
     page.open("identify")
     one, other = STRANGERS[:2]

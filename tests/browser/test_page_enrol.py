@@ -1,5 +1,7 @@
 """Enrolment by the page: several photos, a pick of the face, reasons, duplicates, a folder."""
 
+import io
+import zipfile
 from pathlib import Path
 
 from tests.browser.conftest import PageMaker, PageOfPeople
@@ -101,7 +103,7 @@ def test_a_folder_of_people_is_enrolled_with_a_report(page: PageOfPeople, tmp_pa
         page.photo(f"folder/{path}", *people)
     page.open("enrol")
     page.give("#folder", tmp_path / "photos" / "folder")
-    page.says("3 photos of 3 people enrolled, 2 not taken.")
+    page.says("3 photos enrolled, 2 not taken.")
     rows = {
         row.find_element("css selector", "td").text: row.get_attribute("data-outcome")
         for row in page.all("#report tbody tr")
@@ -116,6 +118,35 @@ def test_a_folder_of_people_is_enrolled_with_a_report(page: PageOfPeople, tmp_pa
     assert "2 faces" in page.one("#report").text
     assert templates(page) == {"Ada": 2, "Ben": 1}
 
-    # The same folder again: who is there gets more photos, and nobody is there twice.
+    # The page is closed and opened: the report is there, until somebody puts it away.
+    page.open("enrol")
+    page.says("3 photos enrolled, 2 not taken.")
+    page.press("Put the report away")
+
+    # The same folder again, with one photo more: nobody and no photo is there twice.
+    page.photo("folder/Ben/2", (39, 1))
     page.give("#folder", tmp_path / "photos" / "folder")
-    page.until(lambda: templates(page) == {"Ada": 4, "Ben": 2}, "more photos")
+    page.says("1 photo enrolled, 3 there already, 2 not taken.")
+    assert templates(page) == {"Ada": 2, "Ben": 2}
+    page.press("Put the report away")
+    page.open("enrol")
+    assert not page.all("#report")
+
+
+def test_a_zip_of_the_page_is_one(page: PageOfPeople) -> None:
+    found = page.open().driver.execute_async_script(
+        "const [module, done] = arguments;"
+        "const file = (path, ...bytes) => ({ path, file: new Blob([new Uint8Array(bytes)]) });"
+        "import(module).then(({ zipOf }) => zipOf([file('Zoë/ä.jpg', 0, 1, 255), file('B/e.png'),"
+        " { path: 'B/l.png', file: new Blob(['123456789'.repeat(9000)]) }], { note: 'now' }))"
+        ".then((zip) => zip.arrayBuffer()).then((bytes) => done([...new Uint8Array(bytes)]))",
+        f"{page.url}/page/js/zip.js",
+    )
+    with zipfile.ZipFile(io.BytesIO(bytes(found))) as archive:
+        assert archive.testzip() is None
+        assert archive.comment == b"now"
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            "Zoë/ä.jpg": bytes([0, 1, 255]),
+            "B/e.png": b"",
+            "B/l.png": b"123456789" * 9000,
+        }

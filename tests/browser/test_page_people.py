@@ -12,6 +12,44 @@ UNDO_LASTS = """
 NEVER_OVER_MS, OVER_AT_ONCE_MS = 10_000_000, 0
 
 
+# The list's own pages, smaller: ten people each, of which three are kept.
+PAGES = """
+const [modules, subjects, done] = arguments;
+const load = (name) => import(`${modules}/${name}.js`);
+Promise.all([load("people_pages"), load("people_search")]).then(
+  async ([{ PeoplePages }, { search }]) => {
+    let come = () => {};
+    const signal = new AbortController().signal;
+    const pages = new PeoplePages({ signal, changed: () => come(), sizes: { size: 10, most: 3 } });
+    const seen = [];
+    let most = 0;
+    // Down to the end and up again, as somebody scrolls.
+    const look = async (place) => {
+      while (!pages.at(place)) await new Promise((ready) => (come = ready));
+      most = Math.max(most, pages.kept.size);
+      seen.push(pages.at(place).subject.name);
+    };
+    await pages.begin();
+    for (let place = 0; place < subjects; place += 1) await look(place);
+    for (let place = subjects - 1; place >= 0; place -= 1) await look(place);
+    const found = {};
+    for (const words of ["SON 07", "Person 0", "id-42", "Per"]) {
+      const tell = (entries) => (found[words] = entries.map(({ subject }) => subject.name));
+      await search(pages, words, { most: 12, tell });
+    }
+    done({ seen, most, found, isWhole: pages.isWhole });
+  });
+"""
+
+
+def enrol_many(page: PageOfPeople, names: list[str]) -> None:
+    """People without pictures, no two alike."""
+    gallery = page.runtime.default.gallery
+    rows = np.random.default_rng(0).normal(size=(len(names), gallery.contract.size))
+    for number, row in enumerate(rows / np.linalg.norm(rows, axis=1, keepdims=True)):
+        gallery.enroll(row[None].astype(np.float32), name=names[number], external_id=f"id-{number}")
+
+
 def listed(page: PageOfPeople) -> list[str]:
     return [link.text for link in page.all(".list .item a") if link.is_displayed()]
 
@@ -55,7 +93,8 @@ def test_two_people_become_one(page: PageOfPeople) -> None:
     page.until(lambda: len(page.all(".template")) == 4, "all photos with Cleo")
 
 
-def test_a_deletion_can_be_undone_and_else_is_done(page: PageOfPeople) -> None:
+def test_a_deletion_can_be_undone_and_else_is_done(any_page: PageOfPeople) -> None:
+    page = any_page
     page.enrol_all()
     page.open("people")
     page.driver.execute_script(UNDO_LASTS, NEVER_OVER_MS)
@@ -103,10 +142,7 @@ def test_somebody_enrolled_twice_is_found_and_merged(page: PageOfPeople) -> None
 
 
 def test_only_rows_that_can_be_seen_are_on_the_page(page: PageOfPeople) -> None:
-    gallery = page.runtime.default.gallery
-    rows = np.random.default_rng(0).normal(size=(300, gallery.contract.size))
-    for number, row in enumerate(rows / np.linalg.norm(rows, axis=1, keepdims=True)):
-        gallery.enroll(row[None].astype(np.float32), name=f"Person {number:03}")
+    enrol_many(page, [f"Person {number:03}" for number in range(300)])
     page.open("people")
     page.says("300 people")
     assert len(page.all(".list .item")) < 40
@@ -120,3 +156,17 @@ def test_only_rows_that_can_be_seen_are_on_the_page(page: PageOfPeople) -> None:
     # Not the number alone: some ids, which are drawn, have it, too.
     page.write("#search", "son 177")
     page.until(lambda: listed(page) == ["Person 177"], "one by a part of the name")
+
+
+def test_of_many_people_a_part_is_kept_and_all_are_come_to_and_found(page: PageOfPeople) -> None:
+    names = [f"Person {number:03}" for number in range(95)]
+    enrol_many(page, names)
+    told = page.open().driver.execute_async_script(PAGES, f"{page.url}/page/js", len(names))
+    assert told["seen"] == names + names[::-1]
+    assert (told["most"], told["isWhole"]) == (3, True)
+    assert told["found"] == {
+        "SON 07": names[70:80],
+        "Person 0": names[:12],
+        "id-42": [names[42]],
+        "Per": names[:12],
+    }

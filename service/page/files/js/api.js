@@ -64,13 +64,16 @@ export function formOf(fields) {
   return form;
 }
 
-/** The job's result, asked for until it has ended; `tell` hears the share done. Raises ApiProblem. */
-export async function jobResult(job, tell = () => {}) {
+/**
+ * The job's result, asked for until it has ended; `tell` hears the share done. Raises ApiProblem, or AbortError
+ * where `signal` says so.
+ */
+export async function jobResult(job, tell = () => {}, signal = undefined) {
   let now = job;
   while (now.status === "queued" || now.status === "running") {
     tell(now.progress);
     await new Promise((wake) => setTimeout(wake, 300));
-    now = await ask("GET", `/v1/jobs/${now.id}`);
+    now = await ask("GET", `/v1/jobs/${now.id}`, { signal });
   }
   if (now.status === "failed") throw new ApiProblem(now.error.status, now.error);
   return now.result;

@@ -28,11 +28,5 @@ export async function enrolPhoto(photo, subject, { check = "warn", storeCrop, la
   }
 }
 
-/** The first subject of an external id, or null. */
-export async function subjectByExternalId(externalId) {
-  const { subjects } = await ask("GET", "/v1/subjects", { query: { ...inCollection(), external_id: externalId } });
-  return subjects[0] || null;
-}
-
 // crypto.randomUUID is not there where the page came over plain HTTP from another machine.
 const keyOfOwn = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");

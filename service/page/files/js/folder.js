@@ -1,38 +1,78 @@
-// A folder of people: which photos are whose, and their enrolment one after the other.
+// A folder of people is sent as a zip, and the service enrols it in the background.
 
-import { enrolPhoto, subjectByExternalId } from "./enrolling.js";
+import { ask, formOf, jobResult } from "./api.js";
+import { inCollection } from "./session.js";
+import { BYTES_MOST, FILES_MOST, zipOf } from "./zip.js";
 
 const PHOTO = /\.(jpe?g|png|webp)$/i;
+const LAST = "oneglance.import";
+// For names and headers of the zip.
+const BYTES_BESIDE = 1024;
 
-/** [{name, files}] by the folder that each photo lies in; photos at the top are nobody's. */
-export function peopleOf(files) {
-  const people = new Map();
-  for (const file of [...files].sort((a, b) => (a.webkitRelativePath < b.webkitRelativePath ? -1 : 1))) {
-    const parts = file.webkitRelativePath.split("/");
-    if (parts.length < 3 || !PHOTO.test(file.name)) continue;
-    const name = parts[parts.length - 2];
-    if (!people.has(name)) people.set(name, []);
-    people.get(name).push(file);
-  }
-  return [...people].map(([name, list]) => ({ name, files: list }));
+/** [{path, file}] of the photos that lie in sub-folders; those at the top are nobody's. */
+export function photosOf(files) {
+  return [...files]
+    .map((file) => ({ path: file.webkitRelativePath, file }))
+    .filter(({ path, file }) => path.split("/").length > 2 && PHOTO.test(file.name))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
+/** Whether they are more than one zip takes. */
+export const isTooMuch = (photos) => photos.length > FILES_MOST || photos.reduce((sum, { file }) => sum + file.size + BYTES_BESIDE, 0) > BYTES_MOST;
+
 /**
- * Enrols them; `tell(row)` hears of each photo: {path, outcome, detail}. Ends early once `signal` says
- * so. Raises ApiProblem for what is no photo's fault.
+ * Sends them; {import_id, job, collection}, with which waitFor goes on, here or on a page opened later. `tell`
+ * hears how many are read. Raises ApiProblem, and AbortError once `signal` says so.
  */
-export async function enrolFolder(people, { storeCrop, tell, signal }) {
-  for (const { name, files } of people) {
-    let subject = (await subjectByExternalId(name)) || { name, external_id: name };
-    for (const file of files) {
-      if (signal.aborted) return;
-      const answer = await enrolPhoto(file, subject, { storeCrop });
-      if (answer.subject) subject = answer.subject;
-      const path = file.webkitRelativePath;
-      if (answer.refusal) tell({ path, outcome: "rejected", detail: answer.refusal });
-      else if (answer.warnings.length) tell({ path, outcome: "warned", detail: answer.warnings.map((warning) => warning.detail).join(" ") });
-      else tell({ path, outcome: "enrolled", detail: "" });
-    }
+export async function sendFolder(photos, { storeCrop, tell, signal }) {
+  // A folder that is chosen anew is looked at anew: else the service takes it for the same import.
+  const note = String(Date.now());
+  const archive = new File([await zipOf(photos, { note, tell, signal })], "folder.zip", { type: "application/zip" });
+  const { collection } = inCollection();
+  const form = formOf({ archive, collection, store_image: storeCrop ? "crop" : "none" });
+  const { import_id, job } = await ask("POST", "/v1/imports", { form, signal });
+  const sent = { import_id, job: job.id, collection };
+  remember(sent);
+  return sent;
+}
+
+/** Waits for its job; `tell` hears the share done. Raises ApiProblem, or AbortError where `signal` says so. */
+export const waitFor = async (sent, tell, signal) => jobResult(await ask("GET", `/v1/jobs/${sent.job}`, { signal }), tell, signal);
+
+/** What came of each photo so far: [{path, outcome, detail}]. Raises ApiProblem. */
+export async function reportOf({ import_id: id }) {
+  const lines = await (await ask("GET", `/v1/imports/${id}/report`, { raw: true })).text();
+  return lines.split("\n").filter(Boolean).map((line) => {
+    const { path, outcome, detail, warnings } = JSON.parse(line);
+    const warned = warnings.map((warning) => warning.detail).join(" ");
+    return { path, outcome: outcome === "enrolled" && warned ? "warned" : outcome, detail: detail || warned };
+  });
+}
+
+/** The folder that was sent last from this browser to the present collection, or null. */
+export function lastSent() {
+  try {
+    const sent = JSON.parse(localStorage.getItem(LAST));
+    return sent?.collection === inCollection().collection ? sent : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps ids alone: no name and no photo. */
+function remember(sent) {
+  try {
+    localStorage.setItem(LAST, JSON.stringify(sent));
+  } catch {
+    // Storage is forbidden here: its report is to be seen until the page is left, then.
+  }
+}
+
+export function forgetSent() {
+  try {
+    localStorage.removeItem(LAST);
+  } catch {
+    // Nothing was kept.
   }
 }
 

@@ -22,18 +22,6 @@ export async function subjectOf(id, query = inCollection()) {
   }
 }
 
-/** All subjects, page by page: `tell(subjects)` hears each page. Stops at `most`, or if `signal` does. */
-export async function everybody(tell, { most, signal }) {
-  let cursor = null;
-  let seen = 0;
-  do {
-    const page = await ask("GET", "/v1/subjects", { query: { ...inCollection(), limit: Math.min(1000, most - seen), cursor }, signal });
-    seen += page.subjects.length;
-    cursor = page.next_cursor;
-    tell(page.subjects, cursor !== null);
-  } while (cursor && seen < most);
-}
-
 /** Whether somebody has said to delete it, be that done already or not. */
 export const isLeaving = (id) => waiting.has(id) || removed.has(id);
 export const onLeaving = (listener) => (listeners.add(listener), () => listeners.delete(listener));

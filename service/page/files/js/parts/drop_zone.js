@@ -31,7 +31,7 @@ export function dropZone(onFiles, { many = false, words = texts.drop.one } = {})
         },
       },
     },
-    h("p", {}, words),
+    h("p", { class: "for-mouse" }, words),
     h(
       "div",
       { class: "row" },

@@ -40,7 +40,7 @@ function card(face, place) {
     h(
       "div",
       {},
-      h("h3", {}, answer.subject ? h("a", { href: link("people", answer.subject.id) }, who) : who, " ", h("span", { class: `tag ${kind}` }, answer.decision.replace("_", " "))),
+      h("h3", {}, answer.subject ? h("a", { class: "alone", href: link("people", answer.subject.id) }, who) : who, " ", h("span", { class: `tag ${kind}` }, answer.decision.replace("_", " "))),
       answer.similarity === null ? null : scale(answer.similarity, threshold.value, kind),
     ),
     candidates(answer),

@@ -1,76 +1,87 @@
-// A whole folder is enrolled, with a report of each photo.
+// A whole folder is enrolled by the service, with a report of each photo.
 
 import { button, fill, h, note, tick } from "../dom.js";
-import { csvOf, enrolFolder, peopleOf } from "../folder.js";
+import { forgetSent, isTooMuch, lastSent, photosOf, reportOf, sendFolder, waitFor } from "../folder.js";
 import { texts } from "../texts.js";
+import { folderReport } from "./folder_report.js";
 
 const words = texts.enrol;
 
-/** The element, and stop(). */
+/** The element, and stop(). An import of before that this browser has sent is shown until it is dismissed. */
 export function folderPanel() {
-  const input = h("input", { type: "file", webkitdirectory: true, multiple: true, hidden: true, id: "folder", tabIndex: -1, "aria-label": words.folderPick, on: { change: () => run([...input.files]) } });
+  const input = h("input", { type: "file", webkitdirectory: true, multiple: true, hidden: true, id: "folder", tabIndex: -1, "aria-label": words.folderPick, on: { change: () => send([...input.files]) } });
   const keepCrop = h("input", { type: "checkbox", id: "folder-keep-crop", checked: true });
   const pick = button(words.folderPick, () => input.click());
   const halt = button(words.folderStop, () => stop.abort(), { hidden: true });
-  const progress = h("progress", { "aria-label": words.progress, hidden: true, max: 1, value: 0 });
+  const progress = h("progress", { "aria-label": words.progress, hidden: true, max: 1 });
   const said = h("div", { "aria-live": "polite", id: "folder-said" });
   const report = h("div", {});
   let stop = new AbortController();
 
-  async function run(files) {
+  async function send(files) {
     input.value = "";
-    const people = peopleOf(files);
-    const all = people.reduce((sum, person) => sum + person.files.length, 0);
+    const photos = photosOf(files);
     fill(report);
-    if (!all) return fill(said, note(words.folderNone, "bad"));
-    const rows = [];
+    if (!photos.length) return fill(said, note(words.folderNone, "bad"));
+    if (isTooMuch(photos)) return fill(said, note(words.folderTooMuch, "bad"));
     stop = new AbortController();
-    busy(true);
-    progress.max = all;
-    let ending = null;
+    busy(true, true);
     try {
-      await enrolFolder(people, {
+      const sent = await sendFolder(photos, {
         storeCrop: keepCrop.checked,
         signal: stop.signal,
-        tell(row) {
-          rows.push(row);
-          progress.value = rows.length;
-          fill(said, words.folderBusy(rows.length, all));
+        tell(read) {
+          progress.value = read / photos.length;
+          fill(said, read < photos.length ? words.folderReading(read, photos.length) : words.folderSending(photos.length));
         },
       });
+      return follow(sent);
     } catch (error) {
-      ending = note(error.message, "bad");
+      busy(false);
+      return fill(said, note(error.name === "AbortError" ? words.folderStopped : error.message, "bad"));
+    }
+  }
+
+  async function follow(sent) {
+    busy(true);
+    fill(said, words.folderBusy);
+    let ending = null;
+    try {
+      await waitFor(sent, (done) => (progress.value = done), stop.signal);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      // A service that was started anew has forgotten its jobs, and has the report.
+      ending = error.status === 404 ? note(words.folderCut, "warn") : note(error.message, "bad");
     }
     busy(false);
-    const refused = rows.filter((row) => row.outcome === "rejected").length;
-    fill(said, ending, stop.signal.aborted ? h("p", {}, words.folderStopped) : null, note(words.folderDone(rows.length - refused, refused, people.length), refused ? "warn" : "good"));
-    return fill(report, table(rows));
+    try {
+      const rows = await reportOf(sent);
+      fill(said, ending, summary(rows));
+      fill(report, folderReport(rows), button(words.folderDismiss, () => (forgetSent(), fill(said), fill(report))));
+    } catch (error) {
+      if (error.status === 404) forgetSent();
+      fill(said, ending || note(error.message, "bad"));
+    }
   }
 
-  function busy(is) {
+  /** canStop: as long as nothing has reached the service. */
+  function busy(is, canStop = false) {
     pick.disabled = is;
-    halt.hidden = !is;
+    halt.hidden = !canStop;
     progress.hidden = !is;
+    progress.removeAttribute("value");
   }
 
+  const before = lastSent();
+  if (before) follow(before);
   return {
-    element: h("section", { class: "panel" }, h("h2", {}, words.folderTitle), h("p", { class: "quiet" }, words.folderWords), tick(words.keepCrop, keepCrop), h("div", { class: "row" }, pick, halt), input, progress, said, report),
+    element: h("section", { class: "panel", hidden: !("webkitdirectory" in input) }, h("h2", {}, words.folderTitle), h("p", { class: "quiet" }, words.folderWords), tick(words.keepCrop, keepCrop), h("div", { class: "row" }, pick, halt), input, progress, said, report),
     stop: () => stop.abort(),
   };
 }
 
-function table(rows) {
-  const { columns, outcome } = words;
-  const save = button(words.reportSave, () => {
-    const url = URL.createObjectURL(new Blob([csvOf(Object.keys(columns), rows)], { type: "text/csv" }));
-    h("a", { href: url, download: "enrolment.csv" }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
-  });
-  return h(
-    "div",
-    {},
-    h("h3", {}, words.report),
-    h("div", { class: "scroll-x", tabIndex: 0, role: "group", "aria-label": words.report }, h("table", { id: "report" }, h("thead", {}, h("tr", {}, Object.values(columns).map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, rows.map((row) => h("tr", { data: { outcome: row.outcome } }, h("td", {}, row.path), h("td", {}, outcome[row.outcome]), h("td", {}, row.detail)))))),
-    save,
-  );
+function summary(rows) {
+  const many = (...outcomes) => rows.filter((row) => outcomes.includes(row.outcome)).length;
+  const refused = many("rejected");
+  return note(words.folderDone(many("enrolled", "warned"), many("already_enrolled"), refused), refused ? "warn" : "good");
 }

@@ -1,27 +1,37 @@
 // Into whom somebody is merged: the others are searched as the name is typed.
 
-import { field, fill, h } from "../dom.js";
-import { everybody, nameOf } from "../subjects.js";
+import { field, fill, h, note } from "../dom.js";
+import { PeoplePages } from "../people_pages.js";
+import { search as searchIn } from "../people_search.js";
+import { nameOf } from "../subjects.js";
 import { texts } from "../texts.js";
 import { dialog } from "./dialog.js";
 import { thumbOf } from "./thumbs.js";
 
 const words = texts.subject;
-const MOST = 20_000;
 const SHOWN = 8;
 
 /** Resolves to the subject to merge into, or null. */
 export async function mergeWish(subject) {
-  const others = [];
   const stop = new AbortController();
   let chosen = null;
-  const search = h("input", { type: "search", id: "merge-search", autocomplete: "off", on: { input: show } });
+  let turn = 0;
+  const search = h("input", { type: "search", id: "merge-search", autocomplete: "off", on: { input: look } });
   const list = h("div", { role: "radiogroup", "aria-label": words.mergeTitle(nameOf(subject)) });
+  const pages = new PeoplePages({ signal: stop.signal });
 
-  function show() {
-    const wish = search.value.trim().toLocaleLowerCase();
-    const found = others.filter((other) => [nameOf(other), other.external_id, other.id].some((text) => text?.toLocaleLowerCase().includes(wish))).slice(0, SHOWN);
-    fill(list, found.length ? found.map(choice) : h("p", { class: "quiet" }, words.mergeNone));
+  async function look() {
+    const mine = ++turn;
+    const show = (found) => {
+      // One more was looked for than is shown: the subject itself may be among them.
+      const others = found.map((entry) => entry.subject).filter((other) => other.id !== subject.id).slice(0, SHOWN);
+      fill(list, others.length ? others.map(choice) : h("p", { class: "quiet" }, words.mergeNone));
+    };
+    try {
+      await searchIn(pages, search.value, { most: SHOWN + 1, tell: show, stopped: () => mine !== turn });
+    } catch (error) {
+      if (error.name !== "AbortError") fill(list, note(error.message, "bad"));
+    }
   }
 
   const choice = (other) =>
@@ -33,10 +43,7 @@ export async function mergeWish(subject) {
       h("span", {}, nameOf(other)),
     );
 
-  everybody((page) => {
-    others.push(...page.filter((other) => other.id !== subject.id));
-    show();
-  }, { most: MOST, signal: stop.signal }).catch(() => {});
+  look();
   const isMerging = await dialog(words.mergeTitle(nameOf(subject)), h("div", {}, h("p", {}, words.mergeWords), field(texts.people.search, search), list), [
     { label: texts.common.cancel, value: false },
     { label: words.merge, value: true, kind: "danger main" },

@@ -45,7 +45,7 @@ class EnrolForm {
 
   addTo(subject) {
     this.subject = subject;
-    fill(this.who, h("p", {}, h("strong", {}, words.adding(nameOf(subject)))), h("p", {}, h("a", { href: link("enrol") }, words.newInstead)));
+    fill(this.who, h("p", {}, h("strong", {}, words.adding(nameOf(subject)))), h("p", {}, h("a", { class: "alone", href: link("enrol") }, words.newInstead)));
   }
 
   add(files) {
@@ -90,7 +90,7 @@ class EnrolForm {
       return this.rest(subject.id ? subject : null);
     }
     fill(this.result, taken
-      ? [note(words.result(taken, items.length - taken, nameOf(subject)), "good"), h("p", {}, h("a", { href: link("people", subject.id) }, words.seePerson(nameOf(subject))))]
+      ? [note(words.result(taken, items.length - taken, nameOf(subject)), "good"), h("p", {}, h("a", { class: "alone", href: link("people", subject.id) }, words.seePerson(nameOf(subject))))]
       : note(words.noneTaken, "bad"));
     return this.rest(null, taken);
   }

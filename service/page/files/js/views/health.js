@@ -28,7 +28,7 @@ export function healthView(place) {
     look.disabled = false;
     progress.hidden = true;
   }, { class: "main", id: "look" });
-  fill(place, h("p", {}, h("a", { href: link("people") }, words.back)), h("h1", {}, words.title), h("p", { class: "lead" }, words.lead), look, progress, report);
+  fill(place, h("p", {}, h("a", { class: "alone", href: link("people") }, words.back)), h("h1", {}, words.title), h("p", { class: "lead" }, words.lead), look, progress, report);
 }
 
 async function findings(report) {
@@ -62,7 +62,7 @@ function face(subject, templateId) {
     const shown = templates.find((template) => (templateId ? template.id === templateId : template.has_crop)) || { has_crop: false };
     place.firstChild.replaceWith(thumbOfTemplate(shown, nameOf(subject), "large"));
   }).catch(() => {});
-  place.append(h("figcaption", {}, h("a", { href: link("people", subject.id) }, nameOf(subject))));
+  place.append(h("figcaption", {}, h("a", { class: "alone", href: link("people", subject.id) }, nameOf(subject))));
   return place;
 }
 

@@ -24,8 +24,13 @@ export function view(place) {
     place.dataset.photo = photo.name;
     const search = new Search(photo, heard);
     fill(result, search.element);
-    search.ask();
+    search.ask().then(() => bringUp(result));
   }
+}
+
+/** Scrolls to an answer that is below what can be seen, as on a phone. */
+function bringUp(result) {
+  if (result.getBoundingClientRect().top > innerHeight / 2) result.scrollIntoView();
 }
 
 /** One photo, asked about as often as somebody moves the threshold. The last word counts. */
@@ -38,7 +43,7 @@ class Search {
     this.shown = photoWithBoxes(photo, words.photo);
     this.side = h("div", { id: "faces" }, h("p", {}, words.looking));
     this.panel = thresholdPanel((wish) => ((this.wish = wish), this.ask()));
-    this.below = h("div", { class: "even" });
+    this.below = h("div", { class: "even below" });
     this.element = h("div", {}, h("div", { class: "two" }, h("div", {}, h("div", { class: "panel" }, this.shown.element), this.panel.element), this.side), this.below);
     this.panel.element.hidden = true;
   }

@@ -1,19 +1,18 @@
 // People: everybody in a list, one of them, or what is wrong with them.
 
-import { ask } from "../api.js";
-import { button, field, fill, h, note } from "../dom.js";
+import { field, fill, h, note } from "../dom.js";
 import { thumbOf } from "../parts/thumbs.js";
 import { virtualList } from "../parts/virtual_list.js";
+import { PeoplePages } from "../people_pages.js";
+import { search } from "../people_search.js";
 import { link } from "../router.js";
-import { inCollection } from "../session.js";
-import { everybody, isLeaving, nameOf, onLeaving } from "../subjects.js";
+import { isLeaving, nameOf, onLeaving } from "../subjects.js";
 import { texts } from "../texts.js";
 import { healthView } from "./health.js";
 import { subjectView } from "./subject.js";
 
 const words = texts.people;
-// More are found by their exact name, by the service.
-const MOST = 20_000;
+const FOUND_MOST = 1000;
 
 export function view(place, [id]) {
   if (id === "-health") return healthView(place);
@@ -21,7 +20,7 @@ export function view(place, [id]) {
   return listView(place);
 }
 
-function row(subject) {
+function row({ subject }) {
   const { id, external_id: externalId, template_count: templates } = subject;
   return [
     thumbOf(subject, "little"),
@@ -29,53 +28,51 @@ function row(subject) {
   ];
 }
 
-const textOf = (subject) => [subject.name, subject.external_id, subject.id].filter(Boolean).join("\n").toLocaleLowerCase();
-
 function listView(place) {
   const stop = new AbortController();
-  let subjects = [];
-  let more = false;
-  const search = h("input", { type: "search", id: "search", autocomplete: "off", on: { input: show } });
+  let found = null;
+  let turn = 0;
+  const input = h("input", { type: "search", id: "search", autocomplete: "off", on: { input: look } });
   const said = h("p", { class: "quiet", role: "status", id: "said" }, texts.common.loading);
   const rest = h("div", {});
   const list = virtualList(words.list, row);
+  const failed = (error) => error.name === "AbortError" || fill(said, note(error.message, "bad"));
+  const pages = new PeoplePages({ signal: stop.signal, changed: showAll, failed });
 
-  function show() {
-    const wish = search.value.trim().toLocaleLowerCase();
-    const there = subjects.filter(({ subject }) => !isLeaving(subject.id));
-    const shown = wish ? there.filter(({ text }) => text.includes(wish)) : there;
-    fill(said, words.showing(shown.length, there.length, more));
-    list.element.hidden = !shown.length;
-    list.show(shown.map(({ subject }) => subject));
-    fill(rest, emptyWords(there.length, shown.length), more && wish ? button(words.exact, exact) : null);
+  function show(rows, sentence, empty) {
+    fill(said, sentence);
+    list.element.hidden = !rows.length;
+    list.show(rows);
+    fill(rest, rows.length ? null : note(empty));
   }
 
-  async function exact() {
-    const found = await ask("GET", "/v1/subjects", { query: { ...inCollection(), name: search.value.trim() } });
-    const known = new Set(subjects.map(({ subject }) => subject.id));
-    subjects.push(...found.subjects.filter(({ id }) => !known.has(id)).map((subject) => ({ subject, text: textOf(subject) })));
-    show();
+  function showAll() {
+    if (!found) show(pages, words.showing(pages.length, pages.isWhole), words.none);
+  }
+
+  function showFound() {
+    const there = found.entries.filter(({ subject }) => !isLeaving(subject.id));
+    show({ length: there.length, at: (row) => there[row] }, words.found(there.length, found.looked, found.entries.length >= FOUND_MOST), words.noMatch);
+  }
+
+  async function look() {
+    const mine = ++turn;
+    found = null;
+    if (!input.value.trim()) return showAll();
+    const tell = (entries, looked) => (found = { entries, looked }, showFound());
+    return search(pages, input.value, { most: FOUND_MOST, tell, stopped: () => mine !== turn }).catch(failed);
   }
 
   fill(
     place,
     h("div", { class: "row apart" }, h("h1", {}, texts.views.people), h("div", { class: "row" }, h("a", { class: "button", href: link("people", "-health") }, words.health), h("a", { class: "button", href: link("enrol") }, words.enrolFirst))),
     h("p", { class: "lead" }, words.lead),
-    field(words.search, search, words.searchHint),
+    field(words.search, input, words.searchHint),
     said,
     list.element,
     rest,
   );
-  everybody((page, isMore) => {
-    subjects = subjects.concat(page.map((subject) => ({ subject, text: textOf(subject) })));
-    more = isMore;
-    show();
-  }, { most: MOST, signal: stop.signal }).catch((error) => error.name === "AbortError" || fill(said, note(error.message, "bad")));
-  const forget = onLeaving(show);
+  pages.begin().catch(failed);
+  const forget = onLeaving(() => (pages.recount(), found ? showFound() : showAll()));
   return () => (stop.abort(), forget());
-}
-
-function emptyWords(all, shown) {
-  if (shown) return null;
-  return all ? note(words.noMatch) : note(words.none);
 }

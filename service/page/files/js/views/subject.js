@@ -16,7 +16,7 @@ const words = texts.subject;
 
 export function subjectView(place, id) {
   const body = h("div", {}, h("p", {}, texts.common.loading));
-  fill(place, h("p", {}, h("a", { href: link("people") }, words.back)), body);
+  fill(place, h("p", {}, h("a", { class: "alone", href: link("people") }, words.back)), body);
   const load = async () => {
     try {
       const subject = await subjectOf(id);
