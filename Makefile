@@ -279,8 +279,9 @@ bench-enrol: $(STAMP) ## bar: durable enrolment and removal in 5 ms, 1,000/s, st
 proof-input: $(STAMP) ## bar: bad input is answered clearly, fast and in little memory
 	$(BIN)/python -m benchmarks.bad_input
 
-proof-images: $(STAMP) ## bar: 100,000 damaged images and 31 bombs: no crash, no hang, no 5xx
-	$(BIN)/python -m benchmarks.fuzz_images
+RECORD ?=
+proof-images: $(STAMP) ## bar: 100,000 damaged images and 31 bombs: no crash, no hang, no 5xx (RECORD=)
+	$(BIN)/python -m benchmarks.fuzz_images $(RECORD:%=--record %)
 
 proof-schema: $(STAMP) ## bar: schemathesis over every operation finds nothing, 200 examples each
 	$(BIN)/python -m benchmarks.schema_check
