@@ -190,7 +190,7 @@ bench-overload: $(STAMP) ## bar: five times what it can do, 10 minutes: 200 or 5
 proof-soak: $(STAMP) ## bar: an hour at 70 % of what it can do, the memory stays (MINUTES=)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(MINUTES:%=--minutes %)
 
-proof-shutdown: $(STAMP) ## bar: SIGTERM under 16 callers, all that was taken is answered
+proof-shutdown: $(STAMP) ## bar: SIGTERM under 16 callers, 20 times: whatever came through is answered
 	$(BIN)/python -m benchmarks.shutdown
 
 bench-batching: $(STAMP) ## bar: threads with a crop each beat batches on the CPU; batching adds 0.1 ms
