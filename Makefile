@@ -190,7 +190,7 @@ bench-overload: $(STAMP) ## bar: five times what it can do, 10 minutes: 200 or 5
 proof-soak: $(STAMP) ## bar: an hour at 70 % of what it can do, the memory stays (MINUTES=)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak $(MINUTES:%=--minutes %)
 
-proof-shutdown: $(STAMP) ## bar: SIGTERM under 16 callers, all that was taken is answered
+proof-shutdown: $(STAMP) ## bar: SIGTERM under 16 callers, 20 times: whatever came through is answered
 	$(BIN)/python -m benchmarks.shutdown
 
 bench-batching: $(STAMP) ## bar: threads with a crop each beat batches on the CPU; batching adds 0.1 ms
@@ -279,8 +279,9 @@ bench-enrol: $(STAMP) ## bar: durable enrolment and removal in 5 ms, 1,000/s, st
 proof-input: $(STAMP) ## bar: bad input is answered clearly, fast and in little memory
 	$(BIN)/python -m benchmarks.bad_input
 
-proof-images: $(STAMP) ## bar: 100,000 damaged images and 31 bombs: no crash, no hang, no 5xx
-	$(BIN)/python -m benchmarks.fuzz_images
+RECORD ?=
+proof-images: $(STAMP) ## bar: 100,000 damaged images and 31 bombs: no crash, no hang, no 5xx (RECORD=)
+	$(BIN)/python -m benchmarks.fuzz_images $(RECORD:%=--record %)
 
 proof-schema: $(STAMP) ## bar: schemathesis over every operation finds nothing, 200 examples each
 	$(BIN)/python -m benchmarks.schema_check

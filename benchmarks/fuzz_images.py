@@ -1,30 +1,32 @@
 """Damaged and malicious image files: nothing crashes, hangs, leaks or is answered by a 5xx.
 
-    python -m benchmarks.fuzz_images [--files 100000] [--first 0] [--sent 400]
+    python -m benchmarks.fuzz_images [--record FILE] [--files 100000] [--first 0] [--workers 2]
 
 First the bombs (benchmarks/image_bombs.py), each in a process of its own: refused in 50 ms of the
-processor and 50 MB. Then --files damaged files from number --first on, in processes that are
-watched: none ends, no error but ours, no file over 2 s of the processor, no process that grows by
-300 MB. Then --sent of them and the bombs to a real server: no 5xx, and it goes on.
+processor and 50 MB. Then --files damaged files from number --first on, in --workers processes that
+are watched: none ends, no error but ours, no file over 2 s of the processor, no process that grows
+by 300 MB. Then --sent of them and the bombs to a real server: no 5xx, and it goes on.
 
-A file is made by its number alone: `Mutants().make(number)` of benchmarks/image_mutations.py. The
-figure is the last line; the exit status is not 0 if a bar is missed.
+With --record what was found so far is kept, every 500 files: the same command goes on after a stop,
+and parts (--first, --files) add up. The verdict is on all that is in it, and refused where code or
+libraries have changed since. A file is made by its number alone: `Mutants().make(number)` of
+benchmarks/image_mutations.py. The figure is the last line; the exit status is not 0 if a bar is
+missed.
 """
 
 import argparse
-import json
-import subprocess
+import os
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import httpx
 
+from benchmarks.fuzz_record import FuzzRecord, OtherCodeError
+from benchmarks.fuzz_watch import fuzz
 from benchmarks.image_bombs import bombs, loaded
 from benchmarks.image_mutations import Mutants
 from benchmarks.measured_child import cost_of
@@ -36,30 +38,6 @@ from service.photo import Photo
 BOMB_S: Final = 0.05
 BOMB_MB: Final = 50.0
 GROWTH_MB: Final = 300.0
-# Of one process, before another goes on.
-_PIECE: Final = 10_000
-# A file takes milliseconds: who does not move for so long never will, however busy the machine is.
-_STUCK_S: Final = 60.0
-
-
-@dataclass
-class Found:
-    """Of all processes. growth_mb: of the one that grew most."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    slowest: tuple[float, int] = (0.0, 0)
-    growth_mb: float = 0.0
-
-    def add(self, line: str) -> None:
-        """What a process said in the end."""
-        said = json.loads(line)
-        self.outcomes.update(said["outcomes"])
-        self.wrong += said["shown"]
-        if said["wrong"] > len(said["shown"]):
-            self.wrong.append(f"and {said['wrong'] - len(said['shown'])} more of that process")
-        self.slowest = max(self.slowest, (said["slowest_s"], said["slowest"]))
-        self.growth_mb = max(self.growth_mb, said["growth_mb"])
 
 
 def throw_bombs() -> list[str]:
@@ -96,47 +74,6 @@ def _thrown(name: str, data: bytes, *, must_be_refused: bool) -> list[str]:
     return [] if held else [f"{name}: over the bar"]
 
 
-def fuzz(first: int, count: int, folder: Path) -> Found:
-    """Damaged files from `first` on, in watched processes."""
-    found, number, end = Found(), first, first + count
-    while number < end:
-        stop = min(number + _PIECE, end)
-        ended_at = _watched(number, stop, folder, found)
-        number = stop if ended_at is None else ended_at + 1
-        print(
-            f"{number - first} of {count}, {len(found.wrong)} wrong, "
-            f"+{found.growth_mb:.0f} MB, {found.slowest[0]:.2f} s",
-            file=sys.stderr,
-        )
-    return found
-
-
-def _watched(first: int, end: int, folder: Path, found: Found) -> int | None:
-    """One process; the number of the file that ended it, None if none did."""
-    place, words = folder / "place", folder / "words"
-    place.write_bytes(first.to_bytes(8, "little"))
-    command = [sys.executable, "-m", "benchmarks.fuzz_images_child", str(first), str(end)]
-    with words.open("w+", encoding="utf-8") as said:
-        process = subprocess.Popen([*command, str(place)], stdout=said)
-        before, since = place.read_bytes(), time.monotonic()
-        while True:
-            try:
-                status = process.wait(0.5)
-                break
-            except subprocess.TimeoutExpired:
-                now = place.read_bytes()
-                if now != before:
-                    before, since = now, time.monotonic()
-                elif time.monotonic() - since > _STUCK_S:
-                    process.kill()
-    if status == 0:
-        found.add(words.read_text(encoding="utf-8"))
-        return None
-    number = int.from_bytes(place.read_bytes(), "little")
-    found.wrong.append(f"file {number}: ended the process ({status})")
-    return number
-
-
 def send(first: int, count: int, folder: Path) -> list[str]:
     """Damaged files and bombs to a real server; what went wrong."""
     mutants, statuses, wrong = Mutants(), Counter[int](), []
@@ -166,26 +103,41 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=100_000, help="damaged files (%(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first (%(default)s)")
     parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes (%(default)s)"
+    )
+    parser.add_argument("--record", type=Path, help="file of what was found, to go on from")
+    parser.add_argument(
         "--sent", type=int, default=400, help="of them over HTTP, 0 for no server (%(default)s)"
     )
     args = parser.parse_args()
-    wrong = throw_bombs()
     with tempfile.TemporaryDirectory(prefix="oneglance-fuzz-") as name:
-        found = fuzz(args.first, args.files, Path(name))
-        wrong += found.wrong
-        if found.growth_mb >= GROWTH_MB:
-            wrong.append(f"a process grew by {found.growth_mb:.0f} MB")
+        folder = Path(name)
+        try:
+            record = FuzzRecord(args.record or folder / "record")
+        except OtherCodeError as error:
+            print(f"fuzz_images: {error}", file=sys.stderr)
+            return 2
+        wrong = throw_bombs()
+        fuzz(
+            record,
+            range(args.first, args.first + args.files),
+            workers=args.workers,
+            folder=folder,
+        )
         if args.sent:
-            wrong += send(args.first, args.sent, Path(name))
-    for outcome, times in found.outcomes.most_common():
+            wrong += send(args.first, args.sent, folder)
+    wrong += record.wrong
+    if record.growth_mb >= GROWTH_MB:
+        wrong.append(f"a process grew by {record.growth_mb:.0f} MB")
+    for outcome, times in record.outcomes.most_common():
         print(f"{times:8d} {outcome}")
     for words in wrong:
         print(f"WRONG {words}")
-    slowest_s, slowest = found.slowest
+    slowest_s, slowest = record.slowest
     print(
-        f"{sum(found.outcomes.values())} damaged files and {len(bombs()) + len(loaded())} bombs: "
+        f"{record.files} damaged files and {len(bombs()) + len(loaded())} bombs: "
         f"{len(wrong)} wrong, slowest {slowest_s:.2f} s (file {slowest}), "
-        f"+{found.growth_mb:.0f} MB at most"
+        f"+{record.growth_mb:.0f} MB at most"
     )
     return 1 if wrong else 0
 

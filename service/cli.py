@@ -73,11 +73,8 @@ def _run_serve(args: argparse.Namespace) -> int:
 
 
 def _serve(given: dict[str, Any]) -> int:
-    import uvicorn
-
-    from service import logs
+    from service import graceful_server, logs
     from service.app import create_app
-    from service.http_protocol import HttpProtocol
     from service.runtime import build_runtime
 
     try:
@@ -90,14 +87,7 @@ def _serve(given: dict[str, Any]) -> int:
     except OneGlanceError as error:
         print(f"oneglance: will not start: {error}", file=sys.stderr)
         return 1
-    uvicorn.run(
-        create_app(runtime),
-        host=settings.host,
-        port=settings.port,
-        http=HttpProtocol,
-        log_config=logs.for_uvicorn(),
-    )
-    return 0
+    return graceful_server.serve(create_app(runtime), settings, told=runtime.ending.set)
 
 
 def _run_command(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from starlette.types import Scope
 from contract import errors as e
 from service.allowed_methods import allowed_methods
 from service.crops import OtherCropError
+from service.ending import EndingError
 from service.request_error import RequestError, UnsupportedMediaTypeError
 from service.request_id import HEADER, request_id_of
 from service.schemas import Problem
@@ -94,6 +95,7 @@ TABLE: Final[dict[type[Exception], Kind]] = {
     e.CallerGoneError: Kind(499, "caller_gone", "Whoever asked has gone away"),
     e.DeadlineExceededError: Kind(503, "deadline_exceeded", "Its turn did not come in time"),
     e.OverloadedError: Kind(503, "overloaded", "The service is busy"),
+    EndingError: Kind(503, "shutting_down", "The service is shutting down"),
     UnsupportedMediaTypeError: Kind(415, "unsupported_media_type", "Unsupported media type"),
     RequestError: Kind(422, "invalid_request", "The request cannot be understood"),
     RequestValidationError: Kind(422, "invalid_request", "The request cannot be understood"),

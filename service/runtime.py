@@ -2,7 +2,8 @@
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from service.access.keyring import Keyring
 from service.access.opening import open_keyring
 from service.collections import Collections, ServedCollection
 from service.embedder import Embedder
+from service.ending import EndingError
 from service.exports import Exports
 from service.idempotency import Idempotency
 from service.imports.reports import Reports
@@ -54,6 +56,7 @@ class Runtime:
     reports: Reports
     keyring: Keyring
     tracing: Tracing | None
+    ending: Event = field(default_factory=Event)
 
     @property
     def default(self) -> ServedCollection:
@@ -66,7 +69,10 @@ class Runtime:
         return self.quality_policies.default.id
 
     def check(self) -> None:
-        """Compute one embedding and read the gallery: raises what a request would."""
+        """Compute one embedding and read the gallery: raises what a request would, and EndingError
+        once the service was told to end."""
+        if self.ending.is_set():
+            raise EndingError
         bundle = self.default.bundle
         spec = bundle.bundle.manifest.input
         bundle.embedder.embed(np.zeros((1, spec.height, spec.width, 3), dtype=np.uint8))

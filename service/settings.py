@@ -171,6 +171,12 @@ class Settings(BaseSettings):
         le=3_600,
         description="seconds that a request waits; what has not begun by then is answered 503",
     )
+    shutdown_grace_s: float = Field(
+        1,
+        ge=0,
+        le=60,
+        description="seconds after SIGTERM in which an idle connection may still send a request",
+    )
     idempotency_keep_s: int = Field(
         86_400, ge=1, le=604_800, description="seconds that an answer to an Idempotency-Key is kept"
     )

@@ -4,18 +4,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
 from contract.bundle import MANIFEST_NAME, load_bundle
 from contract.embedding_contract import EmbeddingContract
 from index.gallery import Gallery
-from service import cli
-from service.http_protocol import HttpProtocol
-from service.logs import for_uvicorn
+from service import cli, graceful_server
+from service.ending import EndingError
+from service.settings import Settings
 from tests.conftest import BundleMaker
 
 LIMIT_S = 120
@@ -30,7 +30,7 @@ def options(
     def run(*_: object, **__: object) -> None:
         raise AssertionError("It started.")
 
-    no_settings.setattr(uvicorn, "run", run)
+    no_settings.setattr(graceful_server, "serve", run)
     return {
         "--bundle-path": tiny_bundle,
         "--gallery": tmp_path / "gallery.sqlite3",
@@ -64,20 +64,23 @@ def damaged(bundle: Path, folder: Path) -> Path:
 def test_serve_starts_the_service_where_it_was_told(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[dict[str, object]] = []
+    started: list[tuple[str, int]] = []
 
-    def run(app: Any, **where: object) -> None:
+    def run(app: Any, settings: Settings, *, told: Callable[[], None]) -> int:
         runtime = app.state.runtime
         assert runtime.default.bundle.bundle.manifest.name == "tiny"
         assert runtime.default.gallery.subject_count == 0
+        runtime.check()
+        told()
+        with pytest.raises(EndingError):
+            runtime.check()
         runtime.close()
-        started.append(where)
+        started.append((settings.host, settings.port))
+        return 0
 
-    monkeypatch.setattr(uvicorn, "run", run)
+    monkeypatch.setattr(graceful_server, "serve", run)
     assert cli.main(words(options | {"--host": "::1", "--port": 1234})) == 0
-    assert started == [
-        {"host": "::1", "port": 1234, "http": HttpProtocol, "log_config": for_uvicorn()}
-    ]
+    assert started == [("::1", 1234)]
     assert options["--gallery"].is_file()
 
 
