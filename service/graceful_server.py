@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -34,13 +35,17 @@ class GracefulServer(uvicorn.Server):
     """
 
     def __init__(self, config: uvicorn.Config, *, grace_s: float, told: Callable[[], None]) -> None:
-        """grace_s: in which an idle connection may still send a request. told: called first."""
+        """grace_s: in which an idle connection may still send a request. told: called by signals."""
         super().__init__(config)
         self._grace_s, self._told = grace_s, told
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal: the service is not ready from this moment, before anything is closed."""
+        self._told()
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End, in the order above; a second Ctrl+C ends at once."""
-        self._told()
         self._close_with_answers()
         if not refuse_new_connections(one for server in self.servers for one in server.sockets):
             log.info("connections that come while the port is closed may be reset")
