@@ -35,7 +35,7 @@ class GracefulServer(uvicorn.Server):
     """
 
     def __init__(self, config: uvicorn.Config, *, grace_s: float, told: Callable[[], None]) -> None:
-        """grace_s: in which an idle connection may still send a request. told: called by signals."""
+        """grace_s: in which an idle connection may still ask. told: called at a signal."""
         super().__init__(config)
         self._grace_s, self._told = grace_s, told
 
