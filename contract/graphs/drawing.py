@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch.fx import Node
+from torch import Tensor
 
+from contract.bundle import sha256_of
 from contract.errors import OneGlanceError
 
 KINDS: Final[dict[torch.dtype, int]] = {
@@ -31,50 +32,34 @@ class UnsupportedOperatorError(OneGlanceError):
 
 
 class Drawing:
-    """Names stand for values of the graph. Constants are known while it is drawn: torch tensors."""
+    """Names stand for what depends on the crops; all else are numbers that are known."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self._kept: dict[str, Any] = {}
-        self._names: dict[Node, str] = {}
-        self._constants: dict[Node, torch.Tensor] = {}
+        self._names: dict[int, str] = {}
 
     @property
     def kept(self) -> list[Any]:
         """The numbers that the graph keeps."""
         return list(self._kept.values())
 
-    def enter(self, node: Node, value: "str | torch.Tensor") -> None:
-        """What stands for a node of torch's: a name, or numbers where they are known."""
-        if isinstance(value, torch.Tensor):
-            self._constants[node] = value
-        else:
-            self._names[node] = value
+    def enter(self, tensor: Tensor, name: str) -> None:
+        """From now on `name` stands for `tensor`; one without a name must not be used."""
+        self._names[id(tensor)] = name
 
-    def is_constant(self, node: Node) -> bool:
-        """Whether its numbers are known."""
-        return node in self._constants
+    def depends(self, tensor: Tensor) -> bool:
+        """Whether its numbers depend on the crops."""
+        return id(tensor) in self._names
 
-    def constant(self, node: Node) -> torch.Tensor:
-        """The numbers of a node. Raises UnsupportedOperatorError where they depend on the crops."""
-        if node not in self._constants:
-            raise UnsupportedOperatorError(f"{node.name} from what is in the crops")
-        return self._constants[node]
-
-    def name(self, node: Node) -> str:
-        """What stands for a node in the graph."""
-        if node in self._constants:
-            return self.stored(self._constants[node])
-        return self._names[node]
-
-    def shape(self, node: Node) -> tuple[int, ...]:
-        """Of the recorded batch."""
-        return tuple(node.meta["val"].shape)
-
-    def dtype(self, node: Node) -> torch.dtype:
-        """Of its numbers."""
-        dtype: torch.dtype = node.meta["val"].dtype
-        return dtype
+    def name(self, tensor: Tensor) -> str:
+        """What stands for it in the graph."""
+        if not self.depends(tensor):
+            return self.stored(tensor)
+        name = self._names[id(tensor)]
+        if not name:
+            raise UnsupportedOperatorError("with a further result of an operator")
+        return name
 
     def kind(self, dtype: torch.dtype) -> int:
         """ONNX's word for it."""
@@ -89,31 +74,31 @@ class Drawing:
         return name
 
     def alike(self, a: Any, b: Any) -> tuple[str, str]:
-        """Two values, at least one a node, as one kind of numbers: as torch computes with them."""
-        dtypes = {self.dtype(value) for value in (a, b) if isinstance(value, Node)}
+        """Two values, at least one a tensor, as one kind of numbers, as torch takes them."""
+        dtypes = {value.dtype for value in (a, b) if isinstance(value, Tensor)}
         if len(dtypes) != 1:
             raise UnsupportedOperatorError(f"with {' and '.join(sorted(map(str, dtypes)))} at once")
-        like = a if isinstance(a, Node) else b
+        like = a if isinstance(a, Tensor) else b
         return self._value(a, like), self._value(b, like)
 
-    def number(self, value: float, like: Node) -> str:
+    def number(self, value: float, like: Tensor) -> str:
         """One number, of the kind of another value."""
-        return self.stored(torch.tensor(value, dtype=self.dtype(like)))
+        return self.stored(torch.tensor(value, dtype=like.dtype))
 
     def whole(self, values: Sequence[int]) -> str:
         """Whole numbers, as sizes and places are given."""
         return self.stored(torch.tensor(list(values), dtype=torch.int64))
 
-    def stored(self, tensor: torch.Tensor) -> str:
+    def stored(self, tensor: Tensor) -> str:
         """The name of numbers that the graph keeps, equal ones once."""
         found: npt.NDArray[Any] = np.ascontiguousarray(tensor.detach().numpy())
         if tensor.dim() == 0:
             found = found.reshape(())
-        key = f"{found.dtype}:{found.shape}:{hash(found.tobytes())}"
+        key = f"{found.dtype}:{found.shape}:{sha256_of(found.tobytes())}"
         if key not in self._kept:
             self._kept[key] = numpy_helper.from_array(found, f"kept_{len(self._kept)}")
         name: str = self._kept[key].name
         return name
 
-    def _value(self, value: Any, like: Node) -> str:
-        return self.name(value) if isinstance(value, Node) else self.number(value, like)
+    def _value(self, value: Any, like: Tensor) -> str:
+        return self.name(value) if isinstance(value, Tensor) else self.number(value, like)

@@ -59,8 +59,16 @@ def _cast(draw: Drawing, a: Any, *, dtype: torch.dtype | None = None, **_: Any) 
 
 def _view(draw: Drawing, a: Any, shape: Sequence[int]) -> str:
     # What comes first in both is the batch, which may be of any size: 0 takes it over.
-    kept = len(shape) > 0 and draw.shape(a)[:1] == (shape[0],)
+    kept = len(shape) > 0 and a.dim() > 0 and a.shape[0] == shape[0]
     return draw.node("Reshape", draw.name(a), draw.whole([0, *shape[1:]] if kept else shape))
+
+
+def _restrided(draw: Drawing, a: Any, shape: Sequence[int], steps: Sequence[int]) -> str:
+    """The same numbers in the same order, said anew: what averages over pixels come with."""
+    moved = any(n > 1 and a.stride(i) != steps[i] for i, n in enumerate(shape))
+    if tuple(shape) != tuple(a.shape) or moved:
+        raise UnsupportedOperatorError("as_strided, another order of its numbers")
+    return draw.name(a)
 
 
 def _slice(
@@ -89,7 +97,7 @@ def _pad(mode: str) -> Operator:
     def operator(draw: Drawing, a: Any, pairs: Sequence[int], value: float = 0.0) -> str:
         if not any(pairs):
             return draw.name(a)
-        rank = len(draw.shape(a))
+        rank = a.dim()
         pads = [0] * (2 * rank)
         for i in range(len(pairs) // 2):
             pads[rank - 1 - i], pads[2 * rank - 1 - i] = pairs[2 * i], pairs[2 * i + 1]
@@ -159,9 +167,11 @@ def _average_pool(
 
 
 def _average_pool_to(draw: Drawing, a: Any, sides: Sequence[int]) -> str:
-    given = draw.shape(a)[2:]
+    given = a.shape[2:]
     if any(has % wants for has, wants in zip(given, sides, strict=True)):
-        raise UnsupportedOperatorError(f"averages of {given} pixels over {tuple(sides)} places")
+        raise UnsupportedOperatorError(
+            f"averages of {tuple(given)} pixels over {tuple(sides)} places"
+        )
     return _average_pool(draw, a, [has // wants for has, wants in zip(given, sides, strict=True)])
 
 
@@ -183,7 +193,7 @@ def _finite(
 ) -> str:
     if most is not None or least is not None:
         raise UnsupportedOperatorError("nan_to_num with values of its own for infinity")
-    limits = torch.finfo(draw.dtype(a))
+    limits = torch.finfo(a.dtype)
     finite = _clip(draw, a, limits.min, limits.max)
     number = draw.number(0.0 if nan is None else nan, a)
     return draw.node("Where", draw.node("IsNaN", draw.name(a)), number, finite)
@@ -195,6 +205,13 @@ def _filled(value: float) -> Operator:
 
 def _full(draw: Drawing, a: Any, value: float, **_: Any) -> str:
     return draw.node("Expand", draw.number(value, a), draw.node("Shape", draw.name(a)))
+
+
+def _expand(draw: Drawing, a: Any, shape: Sequence[int], **_: Any) -> str:
+    # Where the batch comes first it stays of any size: 1 takes over what is there.
+    kept = a.dim() == len(shape) and a.shape[0] == shape[0]
+    sizes = [1, *shape[1:]] if kept else shape
+    return draw.node("Expand", draw.name(a), draw.whole([1 if n == -1 else n for n in sizes]))
 
 
 def _stack(draw: Drawing, parts: Sequence[Any], dim: int = 0) -> str:
@@ -212,6 +229,7 @@ OPERATORS: Final[dict[str, Operator]] = {
     "addmm": _linear,
     "alias": _same,
     "amax": _over("ReduceMax"),
+    "as_strided": _restrided,
     "avg_pool2d": _average_pool,
     "cat": lambda draw, parts, dim=0: draw.node("Concat", *map(draw.name, parts), axis=dim),
     "clamp": _clip,
@@ -222,6 +240,7 @@ OPERATORS: Final[dict[str, Operator]] = {
     "detach": _same,
     "div": _two("Div"),
     "eq": _two("Equal"),
+    "expand": _expand,
     "flip": _flip,
     "full_like": _full,
     "hardtanh": lambda draw, a, least=-1.0, most=1.0: _clip(draw, a, least, most),
@@ -234,6 +253,8 @@ OPERATORS: Final[dict[str, Operator]] = {
     "mul": _two("Mul"),
     "nan_to_num": _finite,
     "native_batch_norm": _batch_norm,
+    "neg": _one("Neg"),
+    "norm": _norm,
     "ones_like": _filled(1.0),
     "permute": lambda draw, a, dims: draw.node("Transpose", draw.name(a), perm=list(dims)),
     "relu": _one("Relu"),
