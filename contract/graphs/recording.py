@@ -50,6 +50,11 @@ class _Recorder(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.steps: list[Step] = []
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: it is not in use, and to skip it would load it: 3 s and 150 MB."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],
