@@ -15,7 +15,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	proof-replicas proof-rekey proof-stolen proof-container proof-shutdown proof-soak \
 	bench-search bench-rabitq bench-enrol bench-portable \
 	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
-	bench-mining bench-feed bench-embed bench-request bench-overhead bench-callers bench-overload bench-batching \
+	bench-mining bench-feed bench-embed bench-runtimes bench-request bench-overhead bench-callers bench-overload bench-batching \
 	bench-groups bench-page clean
 
 help: ## list the commands
@@ -198,6 +198,9 @@ bench-batching: $(STAMP) ## bar: threads with a crop each beat batches on the CP
 
 bench-embed: $(WEIGHTS) ## bar: images/s of the face bundles beside SFace in onnxruntime
 	$(BIN)/python -m benchmarks.embed_speed
+
+bench-runtimes: $(STAMP) ## bar: onnxruntime and OpenVINO embed LFW as TorchScript does, OpenVINO no slower
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.runtimes
 
 # In environments of their own: what users would pick instead, as they would install it.
 VERIFYFACE := $(VENV)/verifyface

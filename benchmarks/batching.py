@@ -27,6 +27,7 @@ from benchmarks.contenders import bundle_at
 from contract.errors import OneGlanceError
 from service.batching.embedder import BatchingEmbedder
 from service.embedder import Embeddings, Pixels, Precision, TorchScriptEmbedder
+from service.options import EmbedderRuntime
 from service.settings import SHIPPED_BUNDLE
 
 ROUNDS: Final = 5
@@ -42,6 +43,7 @@ class Instant:
     """An embedder that takes no time."""
 
     device = "cuda"
+    runtime: EmbedderRuntime = "torchscript"
     precision: Precision = "float32"
 
     def __init__(self) -> None:

@@ -8,16 +8,18 @@ from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from contract.bundle import Bundle
 from contract.errors import OneGlanceError
 from contract.precision import bf16_is_fast
-from contract.similarity import similarity_from_distance
 from contract.torchscript import load_torchscript, torchscript_deprecation_silenced
 from service.cuda_lane import CudaLane, CudaStream
+from service.options import EmbedderRuntime
+from service.parity import Embed, largest_shift
+from service.parity import Embeddings as Embeddings
+from service.parity import Pixels as Pixels
 
 # Largest shift of a similarity that bfloat16 may cause: a tenth of what one photo differs from
 # the next of the same person.
@@ -26,8 +28,6 @@ BF16_TOLERANCE: Final = 0.005
 # embeds 46 crops/s in pieces of 8 and 30 in one of 32; of 4 or fewer, small networks are slower.
 CPU_CROPS_AT_ONCE: Final = 8
 
-Pixels = npt.NDArray[np.uint8]
-Embeddings = npt.NDArray[np.float32]
 Precision = Literal["float32", "bfloat16"]
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,11 @@ log = logging.getLogger(__name__)
 
 class Embedder(Protocol):
     """Turns aligned crops into embeddings of one contract. Safe to call from threads."""
+
+    @property
+    def runtime(self) -> EmbedderRuntime:
+        """What computes."""
+        ...
 
     @property
     def device(self) -> str:
@@ -78,11 +83,17 @@ class TorchScriptEmbedder:
         self._model = _frozen(model)
         if precision == "bfloat16" or (precision == "auto" and bf16_is_fast(device)):
             candidate = _frozen(load_torchscript(bundle, device).to(torch.bfloat16))
-            shift = _largest_shift(self._model, candidate, bundle, device)
+            exact, fast = _on(device, self._model), _on(device, candidate)
+            shift = largest_shift(exact, fast, bundle.manifest)
             log.info("bfloat16 shifts similarities by at most %.4f", shift)
             if precision == "bfloat16" or shift <= BF16_TOLERANCE:
                 self._model, self._precision = candidate, "bfloat16"
         self._lane = CudaLane(CudaStream()) if device == "cuda" else None
+
+    @property
+    def runtime(self) -> EmbedderRuntime:
+        """torchscript."""
+        return "torchscript"
 
     @property
     def device(self) -> str:
@@ -118,24 +129,14 @@ def _frozen(model: torch.jit.ScriptModule) -> Callable[[Tensor], Tensor]:
     return frozen
 
 
-@torch.inference_mode()
-def _largest_shift(
-    exact: Callable[[Tensor], Tensor],
-    fast: Callable[[Tensor], Tensor],
-    bundle: Bundle,
-    device: str,
-) -> float:
-    """How far `fast` moves the embedding of a crop, as a difference of similarity."""
-    manifest = bundle.manifest
-    crops = torch.from_numpy(_probe_crops(manifest.input.height, manifest.input.width)).to(device)
-    difference = exact(crops).float() - fast(crops).float()
-    moved = torch.linalg.vector_norm(difference, dim=1).cpu().numpy()
-    return float(np.max(1.0 - similarity_from_distance(moved, manifest.embedding.d_max)))
+def _on(device: str, model: Callable[[Tensor], Tensor]) -> Embed:
+    """The model, from numbers in memory to numbers in memory."""
 
+    @torch.inference_mode()
+    def embed(crops_BHW3: Pixels) -> Embeddings:
+        embeddings: Embeddings = (
+            model(torch.from_numpy(crops_BHW3).to(device)).float().cpu().numpy()
+        )
+        return embeddings
 
-def _probe_crops(height: int, width: int, count: int = 16) -> Pixels:
-    """Smooth random pictures, the same each time: light and edges, though no faces."""
-    rng = np.random.default_rng(0)
-    coarse = torch.from_numpy(rng.uniform(0, 255, (count, 3, 7, 7)))
-    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
-    return smooth.clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).numpy()
+    return embed

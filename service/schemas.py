@@ -304,6 +304,7 @@ class Ready(Model):
     status: Literal["ready"] = "ready"
     bundle: BundleRef
     detector: str
+    embedder_runtime: str
     device: str
     precision: str
     subject_count: int | None = Field(description="null to who has no key for the collection")

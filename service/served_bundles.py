@@ -14,7 +14,8 @@ from contract.manifest import InputSpec
 from service.batching.embedder import BatchingEmbedder
 from service.bundle_pins import load_pinned
 from service.cropping import cropper_for
-from service.embedder import Embedder, TorchScriptEmbedder
+from service.embedder import Embedder
+from service.embedder_choice import make_embedder
 from service.recognizer import Recognizer
 from service.settings import Settings
 
@@ -90,10 +91,9 @@ def load_served(
     for bundle in bundles:
         own = embedder if not served else None
         if own is None:
-            plain = TorchScriptEmbedder(
-                bundle, device=settings.device, precision=settings.precision
+            own = batching_on_a_device(
+                make_embedder(bundle, settings), max_batch_faces=settings.max_batch_faces
             )
-            own = batching_on_a_device(plain, max_batch_faces=settings.max_batch_faces)
         faces = bundle.manifest.input.alignment != "none"
         recognizer = recognizer_for(bundle, own, settings, detector=detector if faces else None)
         if faces and detector is None:

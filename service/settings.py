@@ -15,7 +15,7 @@ from index.scoring import ScoringName
 from index.tables.collections import DEFAULT_COLLECTION
 from index.tiers import Tier
 from service.compreface.keys import check_keys
-from service.options import LogFormat, PolicyName, StoreImage
+from service.options import EmbedderRuntime, LogFormat, PolicyName, StoreImage
 
 CollectionId = Annotated[str, AfterValidator(check_subject_id)]
 CompreFaceKeys = Annotated[str, AfterValidator(check_keys)]
@@ -100,6 +100,10 @@ class Settings(BaseSettings):
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto takes bfloat16 where it is fast and agrees with float32"
+    )
+    embedder_runtime: EmbedderRuntime = Field(
+        "torchscript",
+        description="what computes embeddings; onnxruntime and openvino on the CPU in float32",
     )
     detector: DetectorName = Field(
         "auto", description="what finds faces; auto takes YuNet where its file is installed"

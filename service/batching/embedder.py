@@ -8,6 +8,7 @@ import numpy as np
 from service.batching.line import Line
 from service.batching.waiting_crops import WaitingCrops
 from service.embedder import Embedder, Embeddings, Pixels, Precision
+from service.options import EmbedderRuntime
 from service.turn import present_turn
 
 
@@ -21,6 +22,11 @@ class BatchingEmbedder:
     def __init__(self, embedder: Embedder, *, max_batch_faces: int) -> None:
         self._embedder, self._max_batch_faces = embedder, max_batch_faces
         self._line = Line(max_crops=max_batch_faces)
+
+    @property
+    def runtime(self) -> EmbedderRuntime:
+        """What computes."""
+        return self._embedder.runtime
 
     @property
     def device(self) -> str:

@@ -9,7 +9,7 @@ from contract.errors import OneGlanceError
 from service.bundle_pins import load_pinned
 from service.cropping import cropper_for
 from service.doctor.finding import Finding
-from service.embedder import TorchScriptEmbedder
+from service.embedder_choice import make_embedder
 from service.settings import Settings
 
 
@@ -35,7 +35,7 @@ def _computed(bundle: Bundle, settings: Settings) -> Finding:
     manifest = bundle.manifest
     name = f"{manifest.name}@{manifest.version}"
     cropper_for(manifest.input)
-    embedder = TorchScriptEmbedder(bundle, device=settings.device, precision=settings.precision)
+    embedder = make_embedder(bundle, settings)
     crop = np.zeros((1, manifest.input.height, manifest.input.width, 3), dtype=np.uint8)
     embedding = embedder.embed(crop)
     if embedding.shape != (1, manifest.embedding.size) or not np.isfinite(embedding).all():
@@ -47,5 +47,6 @@ def _computed(bundle: Bundle, settings: Settings) -> Finding:
     return Finding(
         "ok",
         "bundle",
-        f"{name} computes on {embedder.device} in {embedder.precision}, sha256 {bundle.sha256}",
+        f"{name} computes by {embedder.runtime} on {embedder.device} in {embedder.precision}, "
+        f"sha256 {bundle.sha256}",
     )

@@ -34,5 +34,6 @@ def check_service(args: argparse.Namespace) -> tuple[bool, Finding]:
     return True, Finding(
         "ok",
         SERVICE,
-        f"{where} is ready: {ready.bundle.id} on {ready.device} in {ready.precision}, {enrolled}",
+        f"{where} is ready: {ready.bundle.id} by {ready.embedder_runtime} on {ready.device} in "
+        f"{ready.precision}, {enrolled}",
     )

@@ -29,6 +29,7 @@ async def readyz(runtime: RuntimeDep, request: Request) -> Ready:
     return Ready(
         bundle=bundle_ref(bundle),
         detector=bundle.recognizer.detector.name,
+        embedder_runtime=bundle.embedder.runtime,
         device=bundle.embedder.device,
         precision=bundle.embedder.precision,
         subject_count=stored.subject_count if counts else None,

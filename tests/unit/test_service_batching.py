@@ -11,6 +11,7 @@ from contract.bundle import load_bundle
 from contract.errors import CallerGoneError, DeadlineExceededError
 from service.batching.embedder import BatchingEmbedder
 from service.embedder import Embeddings, Pixels, Precision, TorchScriptEmbedder
+from service.options import EmbedderRuntime
 from service.served_bundles import batching_on_a_device
 from service.settings import SHIPPED_BUNDLE
 from service.turn import Turn, taking
@@ -23,6 +24,7 @@ class Device:
     """Embeds a crop as its first pixel; keeps the sizes of its batches; waits for `gate`."""
 
     device = "cuda"
+    runtime: EmbedderRuntime = "torchscript"
     precision: Precision = "float32"
 
     def __init__(self) -> None:

@@ -72,8 +72,8 @@ def test_another_model_is_refused_with_its_manifest_and_never_run(
     def run(*_: object, **__: object) -> None:
         raise AssertionError("a model was run that is not pinned")
 
-    monkeypatch.setattr("service.served_bundles.TorchScriptEmbedder", run)
-    monkeypatch.setattr("service.doctor.bundles.TorchScriptEmbedder", run)
+    monkeypatch.setattr("service.served_bundles.make_embedder", run)
+    monkeypatch.setattr("service.doctor.bundles.make_embedder", run)
     with pytest.raises(BundlePinError, match="oneglance bundles pin"):
         load_served(settings)
     usable, findings = check_bundles(settings)

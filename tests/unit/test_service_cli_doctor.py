@@ -83,7 +83,9 @@ def doctor(
 def test_all_in_order(doctor: Doctor, gallery_file: Path, tiny_bundle: Path) -> None:
     found = doctor()
     sha256 = load_bundle(tiny_bundle).sha256
-    assert found["bundle"] == [("ok", f"tiny@1.2.3 computes on cpu in float32, sha256 {sha256}")]
+    assert found["bundle"] == [
+        ("ok", f"tiny@1.2.3 computes by torchscript on cpu in float32, sha256 {sha256}")
+    ]
     assert found["gallery"] == [("ok", f"{gallery_file} opens, schema {SCHEMA_VERSION}")]
     assert found["collection"] == [
         (
@@ -175,7 +177,7 @@ def test_a_running_service_has_the_file(doctor: Doctor, make_api: ApiMaker, tmp_
         ]
         level, detail = found["service"][0]
         assert level == "ok"
-        assert "is ready: tiny@1.2.3 on " in detail
+        assert "is ready: tiny@1.2.3 by torchscript on " in detail
         doctor.answers(httpx.ConnectError("refused"))
         assert doctor()["gallery"][0][0] == "warn"
         assert holder.stdin is not None

@@ -12,6 +12,7 @@ from contract.errors import OneGlanceError
 from contract.similarity import similarity_from_distance
 from service import embedder as module
 from service.embedder import BF16_TOLERANCE, TorchScriptEmbedder
+from service.parity import probe_crops
 from tests.conftest import BundleMaker, Face, Pixels, texture
 
 
@@ -128,10 +129,10 @@ def test_float32_does_not_even_try_bfloat16(
 
 
 def test_the_pictures_that_try_bfloat16_are_pictures() -> None:
-    probes = module._probe_crops(112, 112)
+    probes = probe_crops(112, 112)
     assert (str(probes.dtype), probes.shape) == ("uint8", (16, 112, 112, 3))
     assert probes.std() > 20
-    np.testing.assert_array_equal(probes, module._probe_crops(112, 112))
+    np.testing.assert_array_equal(probes, probe_crops(112, 112))
 
 
 def test_a_device_that_is_not_there_is_named(

@@ -94,6 +94,7 @@ def test_readyz_tells_what_is_served(five: Api) -> None:
         "status": "ready",
         "bundle": {"id": "tiny@1.2.3", "sha256": five.runtime.default.bundle.bundle.sha256},
         "detector": "blocks",
+        "embedder_runtime": "torchscript",
         "device": "cpu",
         "precision": five.runtime.default.bundle.embedder.precision,
         "subject_count": 5,

@@ -43,7 +43,7 @@ def _run(args: argparse.Namespace) -> int:
     from service.calibration import NOBODY, embed_strangers, keep, measure
     from service.calibration_answer import CalibrationOut
     from service.commands.calibration_words import calibration_in_words
-    from service.embedder import TorchScriptEmbedder
+    from service.embedder_choice import make_embedder
     from service.quality.policy import QualityPolicies
     from service.served_bundles import recognizer_for
 
@@ -63,9 +63,7 @@ def _run(args: argparse.Namespace) -> int:
             )
         strangers = NOBODY
         if files:
-            embedder = TorchScriptEmbedder(
-                bundle, device=settings.device, precision=settings.precision
-            )
+            embedder = make_embedder(bundle, settings)
             strangers = embed_strangers(recognizer_for(bundle, embedder, settings), _read(files))
         record = measure(
             gallery,

@@ -87,13 +87,13 @@ def _run(args: argparse.Namespace) -> int:
 def _embed(args: argparse.Namespace, gallery: Gallery) -> int:
     # torch takes seconds to load, and the other steps do not need it.
     from service.bundle_pins import load_pinned
-    from service.embedder import TorchScriptEmbedder
+    from service.embedder_choice import make_embedder
     from service.reembedding import embed_crops, embed_originals, folders_of
     from service.served_bundles import recognizer_for
 
     settings = settings_of(args)
     bundle = load_pinned(args.bundle_path, settings)
-    embedder = TorchScriptEmbedder(bundle, device=settings.device, precision=settings.precision)
+    embedder = make_embedder(bundle, settings)
     with ExitStack() as stack:
         report: IO[str] | None = None
         if args.report:

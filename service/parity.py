@@ -1,0 +1,37 @@
+"""How far a faster way to compute moves embeddings from the bundle's own model in float32.
+
+Shapes: B batch, D embedding size.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from contract.manifest import Manifest
+from contract.similarity import similarity_from_distance
+
+Pixels = npt.NDArray[np.uint8]
+Embeddings = npt.NDArray[np.float32]
+Embed = Callable[[Pixels], Embeddings]
+
+
+def largest_shift(exact: Embed, fast: Embed, manifest: Manifest) -> float:
+    """The largest difference of similarity over pictures made up here; infinite for what is NaN.
+
+    `fast` gets one crop and then the others: a batch of any size has to give the same.
+    """
+    crops = probe_crops(manifest.input.height, manifest.input.width)
+    found_BD = np.concatenate([fast(crops[:1]), fast(crops[1:])])
+    moved_B = np.linalg.norm(exact(crops) - found_BD, axis=1)
+    shift_B = 1.0 - similarity_from_distance(moved_B, manifest.embedding.d_max)
+    return float(np.max(np.nan_to_num(shift_B, nan=np.inf)))
+
+
+def probe_crops(height: int, width: int, count: int = 16) -> Pixels:
+    """Smooth random pictures, the same each time: light and edges, though no faces."""
+    rng = np.random.default_rng(0)
+    coarse = torch.from_numpy(rng.uniform(0, 255, (count, 3, 7, 7)))
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic")
+    return smooth.clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8).numpy()
