@@ -5,9 +5,19 @@ import sys
 from collections.abc import Sequence
 
 from contract.errors import OneGlanceError
-from training.commands import distill, evaluate, export, import_, inspect, prepare, teach, train
+from training.commands import (
+    distill,
+    evaluate,
+    export,
+    import_,
+    inspect,
+    paper_table,
+    prepare,
+    teach,
+    train,
+)
 
-COMMANDS = (prepare, import_, teach, train, distill, export, evaluate, inspect)
+COMMANDS = (prepare, import_, teach, train, distill, export, evaluate, inspect, paper_table)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
