@@ -71,7 +71,7 @@ def airbench_feature_map(side_px: int, *, width: int, stride: int) -> tuple[int,
 
 
 def begin_as_identity(backbone: nn.Module) -> None:
-    """The first filters of each convolution hand on its input; the others stay as drawn by torch."""
+    """The first filters of each convolution hand its input on; the others stay as drawn."""
     for module in backbone.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.dirac_(module.weight.detach()[: module.in_channels])

@@ -161,7 +161,7 @@ class ModelConfig:
         if self.stem == "imagenet":
             self._leave_out("stem_stride", "the stem 'imagenet' always has a stride of 4")
         if self.backbone not in RESNETS:
-            self._leave_out("stem", f"{self.backbone} has one stem only")
+            self._leave_out("stem", f"{self.backbone} has one form only")
         if self.backbone not in OF_ANY_WIDTH:
             for name in ("stem_stride", "width"):
                 self._leave_out(name, f"{self.backbone} has one form only")
