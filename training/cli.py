@@ -12,12 +12,15 @@ from training.commands import (
     import_,
     inspect,
     onnx_,
+    paper_table,
     prepare,
     teach,
     train,
 )
 
-COMMANDS = (prepare, import_, teach, train, distill, export, evaluate, onnx_, inspect)
+COMMANDS = (
+    prepare, import_, teach, train, distill, export, evaluate, onnx_, inspect, paper_table
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -102,10 +102,15 @@ FORMS += [
     for name, sides in (
         ("densenet161", (29, 32, 61, 112)), ("inception_resnet_v1", (75, 112, 160)),
         ("mobilenet_v2", (8, 32, 33, 112)), ("sface", (8, 31, 33, 112)),
-        ("dlib_resnet", (55, 58, 59, 62, 63, 100, 112, 150)),
+        ("dlib_resnet", (55, 58, 59, 62, 63, 100, 112, 150)), ("airbench", (16, 17, 28, 112)),
     )
     for side in sides
 ]  # fmt: skip
+FORMS += [
+    (ModelConfig(backbone="airbench", side_px=side, stem_stride=stride, width=8), side)
+    for stride, sides in ((1, (9, 31, 32)), (4, (32, 33, 112)))
+    for side in sides
+]
 FORMS += [(VGGFACE2, 112), (replace(VGGFACE2, side_px=160), 160), (SFACE, 112), (DLIB, 112)]
 
 
@@ -151,6 +156,7 @@ SCRIPTED = {
     "mobilenet_v2": ModelConfig(backbone="mobilenet_v2", side_px=32, activation="tanh", maxout=2),
     "sface": ModelConfig(backbone="sface", side_px=32, activation="tanh", maxout=2),
     "dlib_resnet": ModelConfig(backbone="dlib_resnet", side_px=64, activation="tanh", maxout=2),
+    "airbench": ModelConfig(backbone="airbench", side_px=32, width=8, stem_stride=1, maxout=2),
     "dlib's chip": replace(DLIB, maxout=2, pool="average", activation="tanh", dropout=0.0),
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from torch import nn
 from torchvision.models import densenet161, mobilenet_v2
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from training.models.airbench import airbench, airbench_feature_map, begin_as_identity
 from training.models.config import RESNETS, VGGFACE2_SIDE_PX, ModelConfig
 from training.models.dlib_resnet import dlib_feature_map, dlib_resnet
 from training.models.sface import SFACE_CHANNELS, SFACE_STRIDE, sface_backbone
@@ -27,6 +28,8 @@ def make_backbone(config: ModelConfig) -> nn.Sequential:
     """The backbone of `config` with fresh weights; every part runs under torch.jit.script."""
     if config.backbone in RESNETS:
         return _resnet(config)
+    if config.backbone == "airbench":
+        return airbench(width=config.width, stride=config.stem_stride)
     if config.backbone == "densenet161":
         return _densenet161()
     if config.backbone == "mobilenet_v2":
@@ -45,6 +48,8 @@ def feature_map(config: ModelConfig) -> tuple[int, int]:
         stride = 4 if config.stem == "imagenet" else config.stem_stride
         expansion = _block(config).expansion
         return 8 * config.width * expansion, -(-side // (8 * stride))
+    if config.backbone == "airbench":
+        return airbench_feature_map(side, width=config.width, stride=config.stem_stride)
     if config.backbone == "densenet161":
         return 2208, -(-side // 4) // 8
     if config.backbone == "mobilenet_v2":
@@ -62,6 +67,8 @@ def feature_map(config: ModelConfig) -> tuple[int, int]:
 
 def initialise_backbone(backbone: nn.Module, config: ModelConfig) -> None:
     """Draw a ResNet's convolutions as He et al. (ICCV 2015); the others have their own ways."""
+    if config.backbone == "airbench":
+        begin_as_identity(backbone)
     if config.backbone not in RESNETS:
         return
     for module in backbone.modules():

@@ -14,6 +14,7 @@ Backbone = Literal[
     "inception_resnet_v1",
     "sface",
     "dlib_resnet",
+    "airbench",
 ]
 Pretrained = Literal["none", "imagenet", "vggface2", "sface", "dlib"]
 Activation = Literal["none", "tanh"]
@@ -33,6 +34,8 @@ WORDS = {
 }
 
 RESNETS = ("resnet18", "resnet34", "resnet50")
+# Networks whose number of channels can be chosen, and how many the papers have.
+OF_ANY_WIDTH = (*RESNETS, "airbench")
 # Weights that others trained and that we can load, by backbone.
 WEIGHTS_OF: dict[str, Pretrained] = {
     **dict.fromkeys((*RESNETS, "densenet161", "mobilenet_v2"), "imagenet"),
@@ -41,7 +44,7 @@ WEIGHTS_OF: dict[str, Pretrained] = {
     "dlib_resnet": "dlib",
 }
 # Smaller crops leave no place in the last feature map.
-LEAST_SIDE_PX = {"densenet161": 29, "inception_resnet_v1": 75, "dlib_resnet": 55}
+LEAST_SIDE_PX = {"densenet161": 29, "inception_resnet_v1": 75, "dlib_resnet": 55, "airbench": 9}
 # What a manifest can state (contract/manifest.py, InputSpec and EmbeddingSpec).
 LEAST_SIDE_PX_OF_BUNDLES, MOST_SIDE_PX_OF_BUNDLES = 8, 1024
 MOST_NUMBERS_OF_BUNDLES = 4096
@@ -58,8 +61,9 @@ class ModelConfig:
     side_px: of the square crop.
     stem, ResNets only: `imagenet` is torchvision's 7 x 7 of stride 2 and a max pool; `small` is a
         3 x 3 convolution, with `stem_stride` 1, 2, or 4 (2 and a max pool).
-    width, ResNets only: channels of the first stage (64 in the papers). Do not train fewer than 8
-        on the CPU: torch 2.14's backward pass was seen to corrupt memory then.
+    stem_stride of `airbench`: between its patches; 4 is 2 after an average over 2 x 2 pixels.
+    width, ResNets and `airbench` only: channels of the first stage (64 in the papers). Do not train
+        fewer than 8 on the CPU: torch 2.14's backward pass was seen to corrupt memory then.
     pretrained: weights that others trained, each for its backbones: `imagenet` (ResNets,
         DenseNet-161, MobileNetV2), `vggface2` (InceptionResnetV1), `sface`, `dlib`. Where they come
         from: training/models/pretrained.py. With the stem `small` that of ImageNet is left out;
@@ -143,6 +147,8 @@ class ModelConfig:
 
     def _check_backbone(self) -> None:
         least = LEAST_SIDE_PX.get(self.backbone, LEAST_SIDE_PX_OF_BUNDLES)
+        if self.backbone == "airbench" and self.stem_stride > 1:
+            least = 8 * self.stem_stride
         if not least <= self.side_px <= MOST_SIDE_PX_OF_BUNDLES:
             raise ValueError(
                 f"side_px of {self.backbone} must be in {least}..{MOST_SIDE_PX_OF_BUNDLES}, not "
@@ -155,18 +161,20 @@ class ModelConfig:
         if self.stem == "imagenet":
             self._leave_out("stem_stride", "the stem 'imagenet' always has a stride of 4")
         if self.backbone not in RESNETS:
-            for name in ("stem", "stem_stride", "width"):
+            self._leave_out("stem", f"{self.backbone} has one form only")
+        if self.backbone not in OF_ANY_WIDTH:
+            for name in ("stem_stride", "width"):
                 self._leave_out(name, f"{self.backbone} has one form only")
 
     def _check_pretrained(self) -> None:
         if self.pretrained == "none":
             self._leave_out("keep_statistics", "there are no pretrained statistics")
             return
-        known = WEIGHTS_OF[self.backbone]
+        known = WEIGHTS_OF.get(self.backbone, "none")
         if self.pretrained != known:
             raise ValueError(
                 f"There are no weights {self.pretrained!r} for {self.backbone}: pretrained must be "
-                f"none or {known}."
+                f"{'none' if known == 'none' else f'none or {known}'}."
             )
         self._leave_out("width", f"the weights of {known} have 64 channels there")
         if self.backbone in RESNETS and self.stem == "small":
