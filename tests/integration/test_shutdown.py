@@ -64,7 +64,6 @@ def test_what_was_taken_is_answered_and_nothing_more_is_taken(
         server.process.send_signal(signal.SIGTERM)
         while not refuses(address):
             assert time.monotonic() < deadline
-        assert server.process.poll() is None  # It still works.
         answers = []
         for connection in connections:
             with closing(connection):
