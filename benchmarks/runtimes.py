@@ -25,7 +25,7 @@ from benchmarks.contenders import FACES, RESNET, Embed, Pixels, bundle_at
 from benchmarks.lfw_people import DataMissingError, LfwPeople, data_root
 from contract.bundle import Bundle
 from contract.errors import OneGlanceError
-from contract.similarity import similarity_from_distance
+from contract.similarity import largest_shift
 from service.embedder_choice import make_embedder
 from service.graph_embedder import GRAPH_TOLERANCE
 from service.options import EmbedderRuntime
@@ -65,8 +65,7 @@ def lfw_faces(bundle: Bundle, photos: int) -> Pixels:
 def shifts(embeds: Mapping[str, Embed], crops: Pixels, d_max: float) -> dict[str, float]:
     """The largest difference of similarity that each runtime makes to a crop."""
     found = {name: embed(crops) for name, embed in embeds.items()}
-    moved = {n: np.linalg.norm(f - found["torchscript"], axis=1) for n, f in found.items()}
-    return {n: float(np.max(1 - similarity_from_distance(m, d_max))) for n, m in moved.items()}
+    return {name: largest_shift(found["torchscript"], f, d_max) for name, f in found.items()}
 
 
 def milliseconds(embeds: Mapping[str, Embed], crops: Pixels, *, batch: int) -> dict[str, float]:

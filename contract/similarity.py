@@ -56,6 +56,12 @@ def distance_from_similarity(similarity: Float, d_max: float) -> Float:
     return (1.0 - np.asarray(similarity, dtype=np.float64)) * d_max
 
 
+def largest_shift(exact_BD: Float, found_BD: Float, d_max: float) -> float:
+    """How far embeddings (B, D) were moved at most, as a similarity lost; infinite for NaN."""
+    shift_B = 1.0 - similarity_from_distance(np.linalg.norm(exact_BD - found_BD, axis=1), d_max)
+    return float(np.max(np.nan_to_num(shift_B, nan=np.inf)))
+
+
 def pairwise_similarity(probes_BD: Float, templates_ND: Float, d_max: float) -> Float:
     """All similarities of probes to templates, shape (B, N), computed exactly in float64.
 

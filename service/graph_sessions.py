@@ -5,15 +5,13 @@ from threads. Shapes: B batch, D embedding size.
 """
 
 import threading
-from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from contract.errors import OneGlanceError
+from service.parity import Embed, Embeddings, Pixels
 
-Embed = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 GraphRuntime = Literal["onnxruntime", "openvino"]
 
 EXTRAS: Final[dict[GraphRuntime, str]] = {"onnxruntime": "onnx", "openvino": "openvino"}
@@ -49,8 +47,8 @@ def _onnxruntime(graph: bytes, _threads: int) -> Embed:
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     crops = session.get_inputs()[0].name
 
-    def embed(crops_BHW3: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        found: npt.NDArray[np.float32] = session.run(None, {crops: crops_BHW3})[0]
+    def embed(crops_BHW3: Pixels) -> Embeddings:
+        found: Embeddings = session.run(None, {crops: crops_BHW3})[0]
         return found
 
     return embed
@@ -76,7 +74,7 @@ def _openvino(graph: bytes, threads: int) -> Embed:
     # A request keeps the numbers of one call: each thread has its own.
     own: Any = threading.local()
 
-    def embed(crops_BHW3: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def embed(crops_BHW3: Pixels) -> Embeddings:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
         found = own.request.infer([crops_BHW3], share_inputs=True)[0]

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from contract import similarity
 from contract.manifest import Manifest
-from contract.similarity import similarity_from_distance
 
 Pixels = npt.NDArray[np.uint8]
 Embeddings = npt.NDArray[np.float32]
@@ -24,9 +24,7 @@ def largest_shift(exact: Embed, fast: Embed, manifest: Manifest) -> float:
     """
     crops = probe_crops(manifest.input.height, manifest.input.width)
     found_BD = np.concatenate([fast(crops[:1]), fast(crops[1:])])
-    moved_B = np.linalg.norm(exact(crops) - found_BD, axis=1)
-    shift_B = 1.0 - similarity_from_distance(moved_B, manifest.embedding.d_max)
-    return float(np.max(np.nan_to_num(shift_B, nan=np.inf)))
+    return similarity.largest_shift(exact(crops), found_BD, manifest.embedding.d_max)
 
 
 def probe_crops(height: int, width: int, count: int = 16) -> Pixels:

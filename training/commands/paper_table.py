@@ -2,6 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from training.paper_table.plan import Run
+    from training.paper_table.workers import Place
 
 MINUTES = "begin no further run after so many minutes (default: go to the end)"
 SET = "replace a value of the recipe in every run, as in model.width=64; may be given several times"
@@ -50,7 +55,16 @@ def check_choice(args: argparse.Namespace) -> None:
         raise ValueError(f"--minutes must be above 0, not {args.minutes}.")
 
 
-def tell(line: str) -> None:
+def work(args: argparse.Namespace, plan: "list[Run]", place: "Place") -> int:
+    """Train what of `plan` has no record yet, as those arguments say; how many runs failed."""
+    from training.paper_table.workers import work_through
+
+    return work_through(
+        plan, place, device=args.device, workers=args.workers, minutes=args.minutes, tell=_tell
+    )
+
+
+def _tell(line: str) -> None:
     """A line for who waits, or for the log of a run in the background."""
     print(line, flush=True)
 
@@ -59,7 +73,7 @@ def _run(args: argparse.Namespace) -> int:
     from training.paper_table.plan import planned
     from training.paper_table.record import read_records
     from training.paper_table.report import write_report
-    from training.paper_table.workers import Place, work_through
+    from training.paper_table.workers import Place
 
     check_choice(args)
     # Before anything is prepared: what was typed wrongly is said at once.
@@ -69,14 +83,7 @@ def _run(args: argparse.Namespace) -> int:
     pack = _pack(args)
     place = Place(packs={args.column: pack}, runs=args.out / "runs", work=args.out / "work")
     try:
-        failed = work_through(
-            plan,
-            place,
-            device=args.device,
-            workers=args.workers,
-            minutes=args.minutes,
-            tell=tell,
-        )
+        failed = work(args, plan, place)
     except KeyboardInterrupt:
         print(f"\n{args.out}: stopped; the same command goes on where it was.")
         return 130

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contract.bundle import Bundle
-from contract.similarity import similarity_from_distance
+from contract.similarity import largest_shift
 from contract.torchscript import load_torchscript
 from training.data.pack import Pack
 from training.data.pixels import refuse_other_pixels
@@ -66,7 +66,5 @@ def _lost(bundle: Bundle, embed: Embed, crops_NHW3: npt.NDArray[np.uint8]) -> fl
     for size in BATCHES:
         pieces = [crops_NHW3[i : i + size] for i in range(0, len(crops_NHW3), size)]
         found_ND = np.concatenate([embed(np.array(piece)) for piece in pieces])
-        moved_N = np.linalg.norm(exact_ND - found_ND, axis=1)
-        shift_N = 1.0 - similarity_from_distance(moved_N, bundle.manifest.embedding.d_max)
-        lost = max(lost, float(np.max(np.nan_to_num(shift_N, nan=np.inf))))
+        lost = max(lost, largest_shift(exact_ND, found_ND, bundle.manifest.embedding.d_max))
     return lost

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from contract.bundle import Bundle
-from contract.similarity import similarity_from_distance
+from contract.similarity import largest_shift
 from contract.torchscript import load_torchscript
 from training.data.pack import Pack
 from training.evaluation.embed import embed_images
@@ -49,8 +49,7 @@ def _lost(net: nn.Module, bundle: Bundle, crops_NHW3: Pixels, device: str) -> fl
         embed_images(model, crops_NHW3, batch_size=32, device=device, progress=False)
         for model in models
     )
-    moved_N = np.linalg.norm(eager_ND - exported_ND, axis=1)
-    lost = float(np.max(1.0 - similarity_from_distance(moved_N, bundle.manifest.embedding.d_max)))
+    lost = largest_shift(eager_ND, exported_ND, bundle.manifest.embedding.d_max)
     if not lost <= PARITY_TOLERANCE:
         raise ParityError(
             f"On {device} the exported model moves an embedding by {lost:.5f} of d_max, at most "

@@ -1,7 +1,7 @@
 """One setting changed at a time: a column, a row of the table to start from, and its variants."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.paper_table.rows import BASELINES, COMPOSITE, ROWS, Variant
 
@@ -54,15 +54,12 @@ def _study(
 
 def _plane() -> Study:
     """The spaces for D = 2, to look at. In each the base row's losses."""
-    made = _study(
+    study = _study(
         "plane", "The spaces for D = 2", "model.space",
         ("l2", "unit_range", "unit_bounce", "bounce_limit"),
         base_value="l2, D = 128", also=("model.embedding_size=2",),
     )  # fmt: skip
-    return Study(
-        name=made.name, title=made.title, column=made.column, base=made.base,
-        base_value=made.base_value, variants=made.variants, pictured=True,
-    )  # fmt: skip
+    return replace(study, pictured=True)
 
 
 STUDIES = (

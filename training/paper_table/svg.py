@@ -1,7 +1,8 @@
 """Small pictures of the report as SVG, the same bytes for the same figures.
 
 Ink is a grey that shows on white and on black. Numbers are rounded, so that a picture is kept in
-the project and compared with its figures.
+the project and compared with its figures; matplotlib's (evaluation/figures.py) change with its
+version.
 """
 
 import html
