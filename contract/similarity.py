@@ -57,9 +57,9 @@ def distance_from_similarity(similarity: Float, d_max: float) -> Float:
 
 
 def largest_shift(exact_BD: Float, found_BD: Float, d_max: float) -> float:
-    """How far embeddings (B, D) were moved at most, as a similarity lost; infinite for NaN."""
+    """How far embeddings (B, D) were moved at most, as a similarity lost; NaN for NaN."""
     shift_B = 1.0 - similarity_from_distance(np.linalg.norm(exact_BD - found_BD, axis=1), d_max)
-    return float(np.max(np.nan_to_num(shift_B, nan=np.inf)))
+    return float(np.max(shift_B))
 
 
 def pairwise_similarity(probes_BD: Float, templates_ND: Float, d_max: float) -> Float:

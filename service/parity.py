@@ -18,7 +18,7 @@ Embed = Callable[[Pixels], Embeddings]
 
 
 def largest_shift(exact: Embed, fast: Embed, manifest: Manifest) -> float:
-    """The largest difference of similarity over pictures made up here; infinite for what is NaN.
+    """The largest difference of similarity over pictures made up here; NaN for NaN.
 
     `fast` gets one crop and then the others: a batch of any size has to give the same.
     """

@@ -12,6 +12,7 @@ from contract.similarity import (
     BOUNDED_SPACES,
     Space,
     distance_from_similarity,
+    largest_shift,
     max_distance,
     pairwise_similarity,
     similarity_from_distance,
@@ -102,3 +103,11 @@ def test_max_distance_refuses_a_scale_that_is_no_radius(scale: float) -> None:
 def test_max_distance_refuses_the_unbounded_space() -> None:
     with pytest.raises(ValueError, match="no largest distance"):
         max_distance("none", 1.0)
+
+
+def test_the_largest_shift_is_that_of_one_embedding_and_no_number_stays_none() -> None:
+    exact = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    found = exact + np.array([[0.0, 0.1], [0.0, 0.0], [0.3, 0.4]])
+    assert largest_shift(exact, found, 2.0) == pytest.approx(0.25)
+    found[1, 0] = math.nan
+    assert math.isnan(largest_shift(exact, found, 2.0))
