@@ -15,6 +15,8 @@ from benchmarks.load.memory import slope
 from benchmarks.load.prepared import identify_request
 from benchmarks.load.record import NO_ANSWER, Asked, Load
 from benchmarks.server import free_port
+from benchmarks.shutdown_callers import Asked as AskedToEnd
+from benchmarks.shutdown_callers import Sent
 from tests.conftest import Api, face_photo
 
 
@@ -173,20 +175,24 @@ def test_each_bar_of_the_callers_can_be_missed(capsys: pytest.CaptureFixture[str
 
 def test_each_bar_of_the_shutdown_can_be_missed() -> None:
     line = "INFO POST /v1/identify {} in 3.1 ms, request 0\n"
-    late = Asked(200, 0.9, 300)
-    good = Load(asked=[Asked(200, 0.1, 100), late, Asked(NO_ANSWER, 1.2, 0)], seconds=2)
+    two = 2 * line.format(200)
+    early = Sent("new", kept=False, whole_s=0.1, ended_s=0.2, status=200)
+    late = Sent("kept", kept=True, whole_s=1.1, ended_s=1.2, status=200)
 
-    def wrong(load: Load, log: str) -> str:
-        return "; ".join(shutdown.missed(shutdown.judged_round(load, log, 1.0, 0.5)))
+    def wrong(log: str, *sent: Sent, ready: int = 503) -> str:
+        asked = AskedToEnd(sent=list(sent))
+        found = shutdown.judged_round(asked, log, signal_s=1.0, ended_s=0.5, ready=ready)
+        return "; ".join(shutdown.missed(found))
 
-    assert wrong(good, 2 * line.format(200)) == ""
-    assert "3 answers by the log, 2 came" in wrong(good, 3 * line.format(200))
-    assert "other answers" in wrong(good, line.format(200) + line.format(500))
-    assert "Traceback" in wrong(good, 2 * line.format(200) + "Traceback")
-    assert "nothing was under way" in wrong(
-        Load(asked=[Asked(200, 0.1, 100)], seconds=2), line.format(200)
-    )
-    cut = shutdown.judged_round(
-        Load(asked=[late, Asked(NO_ANSWER, 0.9, 5)], seconds=2), line.format(200), 1.0, 0.5
-    )
-    assert (cut.cut_off, cut.late, shutdown.missed(cut)) == (1, 1, [])
+    assert wrong(two, early, late) == ""
+    assert "3 answers by the log, 2 asked for" in wrong(two + line.format(200), early, late)
+    assert "1 answers by the log, 2 asked for" in wrong(line.format(200), early, late)
+    assert "/readyz said 200" in wrong(two, early, late, ready=200)
+    assert "Traceback" in wrong(two + "Traceback", early, late)
+    assert "nothing was under way" in wrong(line.format(200), early)
+    reset = Sent("kept", kept=True, whole_s=1.1, ended_s=1.2, error="reset")
+    assert "kept, kept connection: sent, ended +0.200 s" in wrong(two, early, late, reset)
+    cut = Sent("pausing", kept=False, ended_s=1.2, error="reset")
+    assert "pausing, new connection: cut off while it was sent" in wrong(two, early, late, cut)
+    refused = Sent("new", kept=False, whole_s=1.1, ended_s=1.2, status=503)
+    assert ": 503" in wrong(two + line.format(503), early, late, refused)
