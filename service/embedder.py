@@ -20,13 +20,11 @@ from service.options import EmbedderRuntime
 from service.parity import Embed, largest_shift
 from service.parity import Embeddings as Embeddings
 from service.parity import Pixels as Pixels
+from service.piece_size import fastest_piece
 
 # Largest shift of a similarity that bfloat16 may cause: a tenth of what one photo differs from
 # the next of the same person.
 BF16_TOLERANCE: Final = 0.005
-# The activations of more crops do not fit the processor's cache: on one thread SFace's network
-# embeds 46 crops/s in pieces of 8 and 30 in one of 32; of 4 or fewer, small networks are slower.
-CPU_CROPS_AT_ONCE: Final = 8
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -59,7 +57,7 @@ class Embedder(Protocol):
 class TorchScriptEmbedder:
     """The bundle's TorchScript model, frozen, on CUDA or the CPU.
 
-    A batch is computed whole on CUDA, in pieces of CPU_CROPS_AT_ONCE on the CPU.
+    A batch is computed whole on CUDA, on the CPU in pieces (service/piece_size.py).
     precision: `auto` computes in bfloat16 where the processor has matrix units for it and the
         embeddings stay within BF16_TOLERANCE of float32; float32 otherwise.
     Raises BundleFileError (not a model) or OneGlanceError (no such device).
@@ -89,6 +87,8 @@ class TorchScriptEmbedder:
             if precision == "bfloat16" or shift <= BF16_TOLERANCE:
                 self._model, self._precision = candidate, "bfloat16"
         self._lane = CudaLane(CudaStream()) if device == "cuda" else None
+        if device == "cpu":
+            self._crops_at_once = fastest_piece(_on(device, self._model), bundle.manifest)
 
     @property
     def runtime(self) -> EmbedderRuntime:
@@ -113,7 +113,7 @@ class TorchScriptEmbedder:
         if self._lane is not None:
             return self._lane.embed(self._model, crops_BHW3)
         crops = torch.from_numpy(np.ascontiguousarray(crops_BHW3))
-        pieces = [self._model(piece).float() for piece in crops.split(CPU_CROPS_AT_ONCE)]
+        pieces = [self._model(piece).float() for piece in crops.split(self._crops_at_once)]
         embeddings: Embeddings = torch.cat(pieces).numpy()
         return embeddings
 

@@ -10,15 +10,10 @@ import numpy as np
 
 from contract.bundle import Bundle
 from contract.errors import BundleError
-from service.embedder import (
-    CPU_CROPS_AT_ONCE,
-    Embeddings,
-    Pixels,
-    Precision,
-    TorchScriptEmbedder,
-)
+from service.embedder import Embeddings, Pixels, Precision, TorchScriptEmbedder
 from service.graph_sessions import GraphRuntime, missing_package, open_session
 from service.parity import largest_shift
+from service.piece_size import fastest_piece
 
 # As exports are held to (training/export/parity.py); float32 on both sides stays far below.
 GRAPH_TOLERANCE: Final = 0.002
@@ -27,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class GraphEmbedder:
-    """In float32 on the CPU, in pieces of CPU_CROPS_AT_ONCE.
+    """In float32 on the CPU, in pieces (service/piece_size.py).
 
     The graph lies in memory alone: a file of it would be one more that has to be pinned.
     threads: that call it at a time. Raises OneGlanceError (the runtime is not installed, or the
@@ -42,6 +37,7 @@ class GraphEmbedder:
         self._runtime = runtime
         self._size = bundle.manifest.embedding.size
         self._session = open_session(runtime, onnx_graph(bundle), threads=threads)
+        self._crops_at_once = fastest_piece(self._session, bundle.manifest)
         exact = TorchScriptEmbedder(bundle, device="cpu", precision="float32")
         shift = largest_shift(exact.embed, self.embed, bundle.manifest)
         name = f"{bundle.manifest.name}@{bundle.manifest.version}"
@@ -72,5 +68,5 @@ class GraphEmbedder:
         if len(crops_BHW3) == 0:
             return np.zeros((0, self._size), dtype=np.float32)
         crops = np.ascontiguousarray(crops_BHW3)
-        pieces = range(0, len(crops), CPU_CROPS_AT_ONCE)
-        return np.concatenate([self._session(crops[i : i + CPU_CROPS_AT_ONCE]) for i in pieces])
+        pieces = range(0, len(crops), self._crops_at_once)
+        return np.concatenate([self._session(crops[i : i + self._crops_at_once]) for i in pieces])

@@ -60,7 +60,7 @@ class Device:
 def test_a_batch_is_computed_in_pieces_on_the_cpu_and_whole_elsewhere(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, lane: Device | None, pieces: list[int]
 ) -> None:
-    monkeypatch.setattr(module, "CPU_CROPS_AT_ONCE", 3)
+    monkeypatch.setattr(module, "fastest_piece", lambda embed, manifest: 3)
     crops = np.stack([texture(Face(seed)) for seed in range(7)])
     embedder = TorchScriptEmbedder(load_bundle(tiny_bundle), device="cpu", precision="float32")
     model, seen = embedder._model, []
