@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import copy_context
 from typing import Any
 
@@ -280,27 +280,25 @@ def test_who_expires_is_removed_by_nobody_whoever_opened_the_collection(
 ) -> None:
     gallery = open_gallery(CONTRACT)
     with acting("a"):
-        sweep = ExpirySweep(gallery, every_s=0.01)
         grow(gallery, 1)
         gallery.update_subject("s0", expires_at="2020-01-01T00:00:00Z")
-    assert until_logged(gallery, "expire")["detail"]["by"] is None
-    sweep.close()
+        sweep = ExpirySweep(gallery, every_s=0.01)
+    with closing(sweep):
+        assert until_logged(gallery, "expire")["detail"]["by"] is None
 
 
 @pytest.mark.usefixtures("heirs")
 def test_a_calibration_is_renewed_by_nobody_whoever_made_the_one_before(
     open_gallery: GalleryOpener,
 ) -> None:
-    gallery, jobs = open_gallery(CONTRACT), Jobs(queue=2, history=3)
-    with acting("a"):
+    gallery = open_gallery(CONTRACT)
+    with closing(Jobs(queue=2, history=3)) as jobs, acting("a"):
         grow(gallery, 30)
         keep(gallery, measure(gallery, **HELD))
         assert until_logged(gallery, "calibrate")["detail"]["by"] == "a"
         grow(gallery, 60)
-        renewal = CalibrationRenewal(gallery, jobs, every_s=0.01, **HELD)
-    assert until_logged(gallery, "calibrate")["detail"]["by"] is None
-    renewal.close()
-    jobs.close()
+        with closing(CalibrationRenewal(gallery, jobs, every_s=0.01, **HELD)):
+            assert until_logged(gallery, "calibrate")["detail"]["by"] is None
 
 
 @pytest.mark.usefixtures("heirs")
@@ -315,8 +313,8 @@ def test_what_is_done_again_and_again_is_done_by_nobody() -> None:
 
     with acting("a"):
         every = Every(work, every_s=0.001, name="n", failed="f", at_once=True)
-    assert twice.wait(WAIT_S)
-    every.close()
+    with closing(every):
+        assert twice.wait(WAIT_S)
     assert set(done) == {None}
 
 
