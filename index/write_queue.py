@@ -72,7 +72,7 @@ class WriteQueue:
         Raises what `work` raises (then it has changed nothing), GalleryFullError or
         GalleryUnavailableError.
         """
-        # Another caller may lead, and must not be called who wrote this.
+        # Whoever leads does it, and it stays this caller's.
         job = _Job(as_present_actor(work), show, alone)
         with self._mutex:
             self._waiting.append(job)
