@@ -25,12 +25,8 @@ def stored_keys(galleries: Galleries) -> list[StoredKey]:
         return api_keys.all_keys(c)
 
 
-def add_key(
-    galleries: Galleries, key: StoredKey, *, check: Check, by: str | None = None
-) -> list[StoredKey]:
+def add_key(galleries: Galleries, key: StoredKey, *, check: Check) -> list[StoredKey]:
     """Keep a new key; all keys that there are then. check: looks at these before they are kept.
-
-    by: id of the key that asked for it, for the audit log; None where none was needed.
 
     Raises what `check` raises, KeyExistsError, TooManyKeysError or GalleryUnavailableError.
     """
@@ -54,19 +50,14 @@ def add_key(
             scopes=key.scopes,
             collections=key.collections,
             expires_at=key.expires_at,
-            by=by,
         )
         return after, Shown()
 
     return galleries.queue.run(work, lambda change: None)
 
 
-def remove_key(
-    galleries: Galleries, key_id: str, *, check: Check, by: str | None = None
-) -> list[StoredKey]:
+def remove_key(galleries: Galleries, key_id: str, *, check: Check) -> list[StoredKey]:
     """Remove a key; all keys that there are then. check: looks at these before it is removed.
-
-    by: as of add_key.
 
     Raises what `check` raises, KeyNotFoundError or GalleryUnavailableError.
     """
@@ -77,7 +68,7 @@ def remove_key(
         if not api_keys.remove_key(c, key_id):
             raise KeyNotFoundError(key_id)
         check(after)
-        audit.log_service(c, "delete_key", at=now(), key_id=key_id, by=by)
+        audit.log_service(c, "delete_key", at=now(), key_id=key_id)
         return after, Shown()
 
     return galleries.queue.run(work, lambda change: None)

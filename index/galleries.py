@@ -275,7 +275,10 @@ class Galleries:
             # Another replica may have been faster.
             if collections.find_collection(c, collection_id) is None:
                 number = collections.contract_number(c, contract, label)
-                collections.insert_collection(c, collection_id, number, now())
+                at = now()
+                made = collections.insert_collection(c, collection_id, number, at)
+                if made is not None:
+                    audit.log(c, made, "create_collection", at=at, contract_id=contract.id)
             return None, Shown()
 
         self.queue.run(work, lambda change: None)

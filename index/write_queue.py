@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from contract.errors import GalleryError, GalleryUnavailableError
+from index.actor import as_present_actor
 from index.database import Connection, Database
 from index.search import Change, joined
 
@@ -71,7 +72,8 @@ class WriteQueue:
         Raises what `work` raises (then it has changed nothing), GalleryFullError or
         GalleryUnavailableError.
         """
-        job = _Job(work, show, alone)
+        # Whoever leads does it, and it stays this caller's.
+        job = _Job(as_present_actor(work), show, alone)
         with self._mutex:
             self._waiting.append(job)
             leads, self._led = not self._led, True

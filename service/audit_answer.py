@@ -18,7 +18,10 @@ class AuditEntryOut(Model):
     revision: int | None = Field(description="of the collection, by this write")
     action: str
     subject_id: str | None
-    detail: dict[str, Any] = Field(description="ids, numbers and words of ours; no names")
+    detail: dict[str, Any] = Field(
+        description="ids, numbers and words of ours; no names. by: id of the key that asked "
+        "for it, null where none did; not there in what an older version has entered"
+    )
     previous_sha256: str = Field(description="of the entry before; 64 zeros at the first one")
     sha256: str
 

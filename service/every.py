@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from contract.errors import OneGlanceError
+from index.actor import acting
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ class Every:
 
     def _call(self) -> None:
         try:
-            self._work()
+            # Nobody asks for it, whoever's request has begun this.
+            with acting(None):
+                self._work()
         except OneGlanceError as error:
             log.error("%s: %s", self._failed, error)
         except Exception:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from contract.errors import JobCancelledError, JobNotFoundError, OneGlanceError, OverloadedError
+from index.actor import as_present_actor
 from index.clock import now
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Jobs:
             if alone and any(j.kind == kind and not j.ended for j in self._jobs.values()):
                 raise OverloadedError(f"Another {kind} is under way: wait until it has ended.")
             self._jobs[job.id] = job
-            self._waiting.append((job.id, work))
+            self._waiting.append((job.id, as_present_actor(work)))
             self._changed.notify_all()
         return job
 

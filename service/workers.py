@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from index.actor import as_present_actor
 from service.admission import Admission
 from service.turn import Turn, in_turn, present_turn
 
@@ -38,7 +39,7 @@ class Workers:
         turn.check()
         self._admission.enter()
         try:
-            future = self._pool.submit(in_turn, turn, call)
+            future = self._pool.submit(in_turn, turn, as_present_actor(call))
         except BaseException:
             self._admission.leave()
             raise

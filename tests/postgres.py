@@ -20,7 +20,9 @@ def new_collection(c: PostgresConnection, name: str = "default", size: int = 4) 
     """Numbers of a new collection and of its new contract."""
     made_by = EmbeddingContract(id=f"test:{name}", size=size, d_max=2.0)
     contract = collections.contract_number(c, made_by)
-    return collections.insert_collection(c, name, contract, "t"), contract
+    made = collections.insert_collection(c, name, contract, "t")
+    assert made is not None
+    return made.number, contract
 
 
 def count_up(c: PostgresConnection, collection: int) -> int:

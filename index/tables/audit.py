@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from index.actor import actor
 from index.audit_chain import AuditHead, sha256_of
 from index.database import Connection
 from index.tables.collections import StoredCollection
@@ -21,8 +22,9 @@ class AuditEntry:
     """One write. place: 1, 2, 3 and so on, through all collections.
 
     collection_id, revision: None for what is of no collection, such as keys; revision: what the
-    collection's became by it. detail: JSON text. place and the hashes are None until the
-    transaction is sealed.
+    collection's became by it. detail: JSON text; `by` in it is the id of the key that asked for
+    it, null where none did, and is not there in what an older version has entered. place and the
+    hashes are None until the transaction is sealed.
     """
 
     place: int | None
@@ -61,7 +63,7 @@ def log(
 ) -> None:
     """Enter a write of this very transaction: both are there, or neither."""
     of = (at, collection.id, collection.revision, action, subject_id)
-    _insert(c, [(*of, json.dumps(detail))])
+    _insert(c, [(*of, _with_actor(detail))])
 
 
 def log_many(
@@ -74,12 +76,12 @@ def log_many(
 ) -> None:
     """Enter a write for many subjects: (subject id, detail)."""
     of = (at, collection.id, collection.revision, action)
-    _insert(c, [(*of, subject_id, json.dumps(detail)) for subject_id, detail in details])
+    _insert(c, [(*of, subject_id, _with_actor(detail)) for subject_id, detail in details])
 
 
 def log_service(c: Connection, action: str, *, at: str, **detail: Any) -> None:
     """Enter a write that is of no collection."""
-    _insert(c, [(at, None, None, action, None, json.dumps(detail))])
+    _insert(c, [(at, None, None, action, None, _with_actor(detail))])
 
 
 def seal(c: Connection) -> None:
@@ -136,6 +138,10 @@ def _locked_head(c: Connection) -> AuditHead:
     # A write, since only that is locked the same way by both databases.
     (row,) = c.execute("UPDATE audit_head SET place = place RETURNING place, sha256")
     return AuditHead(place=row[0], sha256=row[1])
+
+
+def _with_actor(detail: dict[str, Any]) -> str:
+    return json.dumps({**detail, "by": actor()})
 
 
 def _insert(c: Connection, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -60,16 +60,18 @@ def created_at(c: Connection, number: int) -> str:
     return get_collection(c, number).created_at
 
 
-def insert_collection(c: Connection, collection_id: str, contract_number: int, at: str) -> int:
-    """A new, empty collection, or the one that another replica has made just now; its number."""
-    c.execute(
+def insert_collection(
+    c: Connection, collection_id: str, contract_number: int, at: str
+) -> StoredCollection | None:
+    """A new, empty collection; None where another replica has made it just now."""
+    rows = c.execute(
         "INSERT INTO collections"
         " (id, contract_number, revision, subject_count, template_count, created_at)"
-        " VALUES (?, ?, 0, 0, 0, ?) ON CONFLICT (id) DO NOTHING",
+        " VALUES (?, ?, 0, 0, 0, ?) ON CONFLICT (id) DO NOTHING"
+        f" RETURNING {_COLUMNS}",
         (collection_id, contract_number, at),
     )
-    rows = c.execute("SELECT number FROM collections WHERE id = ?", (collection_id,))
-    return int(rows[0][0])
+    return _stored(rows[0]) if rows else None
 
 
 def begin_write(c: Connection, number: int) -> StoredCollection:

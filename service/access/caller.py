@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contract.errors import CollectionForbiddenError, ScopeMissingError
+from index.actor import acting
 from service.access.owned_id import is_of
 from service.access.scopes import OPERATIONS, WHOLE_SERVICE, Scope
 
@@ -58,9 +59,10 @@ def present_caller() -> Caller:
 
 @contextmanager
 def calling(caller: Caller) -> Iterator[None]:
-    """Let present_caller() be this one meanwhile."""
+    """Let present_caller() be this one meanwhile, and name its key in the audit log."""
     token = _present.set(caller)
     try:
-        yield
+        with acting(caller.key_id or None):
+            yield
     finally:
         _present.reset(token)

@@ -97,10 +97,8 @@ class Keyring:
             raise UnknownKeyError
         return found.caller
 
-    def create(self, wish: KeyWish, *, by: str | None = None) -> tuple[StoredKey, str]:
+    def create(self, wish: KeyWish) -> tuple[StoredKey, str]:
         """A new key, good from now on, and its text, which is kept nowhere.
-
-        by: id of the key that asks for it, None where none is needed.
 
         Raises ValueError, LastAdminKeyError (the first one must be able to manage keys),
         KeyExistsError, TooManyKeysError or GalleryUnavailableError.
@@ -108,17 +106,17 @@ class Keyring:
         key = new_key() if wish.key is None else check_brought_key(wish.key)
         stored = _checked(wish, key)
         with self._changing:
-            self._show(add_key(self._galleries, stored, check=self._check_managed, by=by))
+            self._show(add_key(self._galleries, stored, check=self._check_managed))
         log.info("the key %s was made", stored.id)
         return stored, key
 
-    def delete(self, key_id: str, *, by: str | None = None) -> None:
-        """Let a key be good no more, here from now on. by: as of create.
+    def delete(self, key_id: str) -> None:
+        """Let a key be good no more, here from now on.
 
         Raises KeyNotFoundError, LastAdminKeyError or GalleryUnavailableError.
         """
         with self._changing:
-            self._show(remove_key(self._galleries, key_id, check=self._check_left, by=by))
+            self._show(remove_key(self._galleries, key_id, check=self._check_left))
         log.info("the key %s was deleted", key_id)
 
     def all(self) -> list[StoredKey]:

@@ -5,7 +5,7 @@ from service.client.call import Call, answer, fields
 
 
 def list_audit(*, limit: int | None = None, cursor: str | None = None) -> Call[AuditList]:
-    """One page of what was done to all collections and keys, oldest first."""
+    """One page of what was done to all collections and keys, and by which key, oldest first."""
     return Call(
         method="GET",
         path="/v1/audit",

@@ -102,7 +102,7 @@ def _create_offline(args: argparse.Namespace, keyring: "Keyring") -> int:
         # Not all of it: it has the key that was given.
         wrong = error.errors(include_url=False, include_input=False)
         raise ValueError("; ".join(f"{item['loc'][0]}: {item['msg']}" for item in wrong)) from None
-    stored, key = keyring.create(wanted.wish(), by=None)
+    stored, key = keyring.create(wanted.wish())
     _say_made(args, CreatedKey.made(stored, key))
     return 0
 
@@ -127,7 +127,7 @@ def _delete(args: argparse.Namespace, client: "Client") -> int:
 
 
 def _delete_offline(args: argparse.Namespace, keyring: "Keyring") -> int:
-    keyring.delete(args.id, by=None)
+    keyring.delete(args.id)
     return _say_deleted(args)
 
 

@@ -19,7 +19,7 @@ async def list_audit(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(description="next_cursor of the page before")] = None,
 ) -> AuditList:
-    """What was done to all collections and keys, oldest first, a page at a time.
+    """What was done to all collections and keys, and by which key, oldest first, a page at a time.
 
     Each entry holds the hash of the one before, so what was changed or left out shows.
     """

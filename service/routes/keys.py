@@ -4,7 +4,6 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
-from service.access.caller import present_caller
 from service.key_answer import CreatedKey, KeyList, KeyOut, NewKey
 from service.request_error import RequestError
 from service.routes.common import RuntimeDep, problems
@@ -25,9 +24,7 @@ async def create_key(wanted: NewKey, runtime: RuntimeDep, response: Response) ->
     answer on every request needs a key.
     """
     try:
-        stored, key = await runtime.workers.run(
-            partial(runtime.keyring.create, wanted.wish(), by=_asking())
-        )
+        stored, key = await runtime.workers.run(partial(runtime.keyring.create, wanted.wish()))
     except ValueError as error:
         # Which of the fields it is says the message.
         raise RequestError("body", str(error)) from error
@@ -53,9 +50,4 @@ async def delete_key(key_id: str, runtime: RuntimeDep) -> None:
 
     409 `last_admin_key` where no key would be left that can manage the others.
     """
-    await runtime.workers.run(partial(runtime.keyring.delete, key_id, by=_asking()))
-
-
-def _asking() -> str | None:
-    """Id of the key that asks; None where there is none yet."""
-    return present_caller().key_id or None
+    await runtime.workers.run(partial(runtime.keyring.delete, key_id))

@@ -11,11 +11,16 @@ import apsw
 import pytest
 
 from contract.errors import AuditBrokenError, GalleryError, SubjectNotFoundError
+from index.actor import acting
 from index.api_keys import add_key, remove_key
 from index.audit_chain import NO_SHA256, check_chain
 from index.audit_log import audit_page, check_log, log_head, told_entries
+from index.database import Connection
+from index.galleries import Galleries
 from index.gallery import Gallery
+from index.tables import collections
 from index.tables.api_keys import StoredKey
+from index.tables.collections import StoredCollection
 from tests.conftest import CONTRACT, UNIT, GalleryOpener
 
 KEY = StoredKey(
@@ -38,12 +43,13 @@ def collection(beside: Gallery, name: str) -> Gallery:
 
 
 def worked_on(gallery: Gallery) -> Gallery:
-    """Six entries of five writes."""
+    """Six entries of five writes, after that of the collection itself."""
     gallery.enroll(UNIT[:2], subject_id="ann", name="Annabel Secret")
     gallery.enroll(UNIT[2:3], subject_id="bob")
     gallery.merge_subjects("bob", into="ann")
     gallery.remove_subject("ann")
-    add_key(gallery.galleries, KEY, check=lambda keys: None, by="k0")
+    with acting("k0"):
+        add_key(gallery.galleries, KEY, check=lambda keys: None)
     return gallery
 
 
@@ -68,28 +74,64 @@ def canonical(value: Any) -> str:
 def test_each_entry_has_the_hash_of_its_content_and_of_the_one_before(gallery: Gallery) -> None:
     entries = told(worked_on(gallery))
     assert [entry["action"] for entry in entries] == [
-        *("enrol", "enrol", "merge", "merged_away", "remove", "create_key")
+        "create_collection",
+        *("enrol", "enrol", "merge", "merged_away", "remove", "create_key"),
     ]
-    assert [entry["place"] for entry in entries] == [1, 2, 3, 4, 5, 6]
+    assert [entry["place"] for entry in entries] == [1, 2, 3, 4, 5, 6, 7]
     before = NO_SHA256
     for entry in entries:
         assert entry["previous_sha256"] == before
         content = {name: value for name, value in entry.items() if name != "sha256"}
         before = hashlib.sha256(canonical(content).encode()).hexdigest()
         assert entry["sha256"] == before
-    assert (log_head(gallery.galleries).place, log_head(gallery.galleries).sha256) == (6, before)
+    assert (log_head(gallery.galleries).place, log_head(gallery.galleries).sha256) == (7, before)
     gallery.verify()
 
 
-def test_an_empty_log_is_a_chain(gallery: Gallery) -> None:
-    assert told(gallery) == []
-    assert log_head(gallery.galleries) == check_chain([]) == check_chain([], noted=NO_SHA256)
+def test_an_empty_log_is_a_chain(gallery_location: Path | str) -> None:
+    galleries = Galleries.open(gallery_location)
+    assert list(told_entries(galleries)) == []
+    assert log_head(galleries) == check_chain([]) == check_chain([], noted=NO_SHA256)
+    galleries.close()
+
+
+def test_the_making_of_a_collection_is_its_first_entry(open_gallery: GalleryOpener) -> None:
+    gallery = open_gallery()
+    with acting("k1"):
+        collection(gallery, "staff")
+    first, second = told(gallery)
+    of = {"action": "create_collection", "revision": 0, "subject_id": None}
+    assert first.items() >= {"collection": "default", **of}.items()
+    assert second.items() >= {"collection": "staff", **of}.items()
+    assert [entry["detail"] for entry in (first, second)] == [
+        {"contract_id": CONTRACT.id, "by": None},
+        {"contract_id": CONTRACT.id, "by": "k1"},
+    ]
+    # To open it again makes nothing.
+    gallery.close()
+    assert told(open_gallery()) == [first, second]
+
+
+def test_a_collection_that_another_replica_was_faster_with_is_entered_once(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = collections.find_collection
+    looks = [None]
+
+    def too_early(c: Connection, collection_id: str) -> StoredCollection | None:
+        return looks.pop() if looks else find(c, collection_id)
+
+    monkeypatch.setattr(collections, "find_collection", too_early)
+    assert gallery.galleries._create("default", CONTRACT) == gallery.stored()
+    assert not looks
+    assert [entry["action"] for entry in told(gallery)] == ["create_collection"]
 
 
 def test_keys_are_in_the_log_by_their_ids_and_by_whom(gallery: Gallery) -> None:
     add_key(gallery.galleries, KEY, check=lambda keys: None)
-    remove_key(gallery.galleries, "k1", check=lambda keys: None, by="settings")
-    made, deleted = told(gallery)
+    with acting("settings"):
+        remove_key(gallery.galleries, "k1", check=lambda keys: None)
+    made, deleted = told(gallery)[-2:]
     assert (made["collection"], made["revision"], made["subject_id"]) == (None, None, None)
     assert made["detail"] == {
         "key_id": "k1",
@@ -116,7 +158,9 @@ def test_what_is_refused_leaves_no_entry_and_no_gap(gallery: Gallery) -> None:
     with pytest.raises(GalleryError):
         add_key(gallery.galleries, KEY, check=refuse)
     gallery.remove_subject("ann")
-    assert [entry["place"] for entry in told(gallery)] == [1, 2]
+    assert [(entry["place"], entry["action"]) for entry in told(gallery)] == [
+        *((1, "create_collection"), (2, "enrol"), (3, "remove"))
+    ]
     gallery.verify()
 
 
@@ -131,7 +175,7 @@ def test_pages_have_every_entry_once(gallery: Gallery) -> None:
         if after is None:
             break
     assert seen == told(gallery)
-    assert audit_page(galleries, limit=6).next_after is None
+    assert audit_page(galleries, limit=len(seen)).next_after is None
     for odd in ("x", "-1", ""):
         with pytest.raises(ValueError, match="after"):
             audit_page(galleries, limit=1, after=odd)
@@ -172,7 +216,7 @@ def test_a_cut_end_shows_by_a_head_that_was_noted(gallery: Gallery) -> None:
     with pytest.raises(AuditBrokenError, match="noted"):
         check_chain(entries[:4], noted=noted)
     gallery.enroll(UNIT[:1], subject_id="cy")
-    assert check_chain(told(gallery), noted=noted).place == 7
+    assert check_chain(told(gallery), noted=noted).place == len(entries) + 1
 
 
 @pytest.mark.parametrize(
@@ -181,7 +225,7 @@ def test_a_cut_end_shows_by_a_head_that_was_noted(gallery: Gallery) -> None:
         ("UPDATE audit SET subject_id = 'eve' WHERE place = 2", "entry 2"),
         ("UPDATE audit SET detail = '{' WHERE place = 3", "entry 3: its detail"),
         ("DELETE FROM audit WHERE place = 1", "entry 1"),
-        ("DELETE FROM audit WHERE place > 4", "entry 5: 6 entries were made, and 4"),
+        ("DELETE FROM audit WHERE place > 4", "entry 5: 7 entries were made, and 4"),
         (
             "INSERT INTO audit (at, action, detail) VALUES ('2026', 'remove', '{}')",
             "place None",
@@ -201,8 +245,8 @@ def test_verify_finds_what_was_done_to_the_table(
 def test_an_entry_can_leave_with_nobody_but_the_subject_does(gallery: Gallery) -> None:
     """Erasure needs no rewriting: nothing of a subject but its id is in the log."""
     worked_on(gallery)
-    assert [entry["subject_id"] for entry in told(gallery)][:5] == [
-        *("ann", "bob", "ann", "bob", "ann")
+    assert [entry["subject_id"] for entry in told(gallery)] == [
+        *(None, "ann", "bob", "ann", "bob", "ann", None)
     ]
     assert "Secret" not in json.dumps(told(gallery))
     gallery.verify()
@@ -211,6 +255,7 @@ def test_an_entry_can_leave_with_nobody_but_the_subject_does(gallery: Gallery) -
 def test_writers_of_several_collections_keep_one_chain(open_gallery: GalleryOpener) -> None:
     gallery = open_gallery()
     others = [collection(gallery, f"c{n}") for n in range(3)]
+    before = log_head(gallery.galleries).place
 
     def write(to: Gallery) -> None:
         for n in range(6):
@@ -221,7 +266,7 @@ def test_writers_of_several_collections_keep_one_chain(open_gallery: GalleryOpen
         thread.start()
     for thread in threads:
         thread.join()
-    assert check_chain(told(gallery)).place == 24
+    assert check_chain(told(gallery)).place == before + 24
     gallery.verify()
 
 
@@ -229,6 +274,7 @@ def test_replicas_keep_one_chain(postgres_dsn: str) -> None:
     """Each of three in a collection of its own and in one of all: commits wait for one another."""
     replicas = [Gallery.open(postgres_dsn, CONTRACT) for _ in range(3)]
     own = [collection(r, f"own{n}") for n, r in enumerate(replicas)]
+    before = log_head(replicas[0].galleries).place
     errors: list[BaseException] = []
 
     def write(to: Gallery, name: str) -> None:
@@ -248,7 +294,7 @@ def test_replicas_keep_one_chain(postgres_dsn: str) -> None:
     for thread in threads:
         thread.join()
     assert not errors
-    assert check_chain(told(replicas[0])).place == 48
+    assert check_chain(told(replicas[0])).place == before + 48
     replicas[0].verify()
     for replica in replicas:
         replica.close()
@@ -264,7 +310,26 @@ def test_what_a_file_of_the_version_before_has_is_chained_when_it_is_opened(tmp_
         assert told(gallery) == before
         gallery.verify()
         with gallery.galleries.database.reading() as c:
-            assert check_log(c, noted=before[-1]["sha256"]).place == 6
+            assert check_log(c, noted=before[-1]["sha256"]).place == len(before)
+
+
+def test_entries_that_do_not_say_who_stay_as_they_are(
+    open_gallery: GalleryOpener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as as_before:
+        as_before.setattr("index.tables.audit._with_actor", json.dumps)
+        gallery = worked_on(open_gallery())
+        gallery.close()
+    gallery = open_gallery()
+    before = told(gallery)
+    assert not any("by" in entry["detail"] for entry in before)
+    with acting("k1"):
+        gallery.enroll(UNIT[:1], subject_id="cy")
+    *same, new = told(gallery)
+    assert same == before
+    assert new["detail"]["by"] == "k1"
+    assert check_chain(told(gallery), noted=before[-1]["sha256"]).place == new["place"]
+    gallery.verify()
 
 
 def as_version_5(path: Path) -> None:

@@ -56,7 +56,7 @@ def test_storing_is_a_write_that_changes_nothing_else(gallery: Any) -> None:
     assert (result.candidates, result.revision) == (before, 2)
     revision, action, subject_id, detail = audit(gallery)[-1]
     assert (revision, action, subject_id) == (2, "calibrate", None)
-    assert json.loads(detail) == {"calibration": number}
+    assert json.loads(detail) == {"calibration": number, "by": None}
     gallery.verify()
 
 

@@ -193,7 +193,11 @@ def test_neither_table_nor_log_names_a_subject(people: Gallery) -> None:
         ("remove_feedback", None),
         ("feedback", None),
     ]
-    assert json.loads(entries[0][2]) == {"feedback_id": TOLD.id, "verdict": "confirmed"}
+    assert json.loads(entries[0][2]) == {
+        "feedback_id": TOLD.id,
+        "verdict": "confirmed",
+        "by": None,
+    }
 
 
 def test_a_merge_gives_it_to_the_other_subject(people: Gallery) -> None:

@@ -331,14 +331,14 @@ def test_each_write_is_in_the_audit_log_without_names_and_embeddings(gallery: Ga
         gallery.remove_subject("ann")
     first, second = ann.template_ids
     assert log_of(gallery, "ann") == [
-        (1, "enrol", f'{{"template_ids": ["{first}", "{second}"]}}'),
-        (2, "amend", '{"fields": ["consent_ref", "name"]}'),
-        (3, "remove_template", f'{{"template_ids": ["{first}"]}}'),
-        (5, "merge", '{"source_id": "bob"}'),
-        (6, "amend", '{"fields": ["expires_at"]}'),
-        (7, "expire", '{"templates": 2, "embeddings": 2, "crops": 0, "feedback": 0}'),
+        (1, "enrol", f'{{"template_ids": ["{first}", "{second}"], "by": null}}'),
+        (2, "amend", '{"fields": ["consent_ref", "name"], "by": null}'),
+        (3, "remove_template", f'{{"template_ids": ["{first}"], "by": null}}'),
+        (5, "merge", '{"source_id": "bob", "by": null}'),
+        (6, "amend", '{"fields": ["expires_at"], "by": null}'),
+        (7, "expire", '{"templates": 2, "embeddings": 2, "crops": 0, "feedback": 0, "by": null}'),
         (8, "enrol", log_of(gallery, "ann")[6][2]),
-        (9, "remove", '{"templates": 1, "embeddings": 1, "crops": 0, "feedback": 0}'),
+        (9, "remove", '{"templates": 1, "embeddings": 1, "crops": 0, "feedback": 0, "by": null}'),
     ]
     assert [entry[:2] for entry in log_of(gallery, "bob")] == [(4, "enrol"), (5, "merged_away")]
     whole = gallery.read(lambda scope: scope.c.execute("SELECT * FROM audit"))

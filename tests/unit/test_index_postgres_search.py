@@ -50,7 +50,9 @@ def fill(
         size = rows_ND.shape[1]
         sql = "INSERT INTO contracts (id, embedding_size, d_max) VALUES (?, ?, ?) RETURNING number"
         contract = c.execute(sql, (name, size, d_max))[0][0]
-        collection = collections.insert_collection(c, name, contract, "t")
+        made = collections.insert_collection(c, name, contract, "t")
+        assert made is not None
+        collection = made.number
         of = UnderContract(collection=collection, contract=contract, size=size)
         subject = 0
         for i, row in enumerate(rows_ND):
@@ -232,8 +234,9 @@ def test_an_index_goes_with_its_collection(database: PostgresDatabase, dsn: str)
         collections.remove_collection(c, gone.collection)
         # What is being built, and what can be gone back to, keeps its index.
         other = collections.insert_collection(c, "next", stays.contract, "t")
+        assert other is not None
         collections.set_contracts(
-            c, other, contract=stays.contract, next_contract=gone.contract, former=None
+            c, other.number, contract=stays.contract, next_contract=gone.contract, former=None
         )
     database.ensure_index(stays.collection, gone.contract, 16)
     database.settle()

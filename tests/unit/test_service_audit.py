@@ -20,7 +20,7 @@ from tests.keyed import ADMIN_KEY, bearer, create
 
 @pytest.fixture
 def asked(make_api: ApiMaker, no_settings: pytest.MonkeyPatch) -> Api:
-    """The service that the commands ask, with three entries."""
+    """The service that the commands ask, with three entries after that of its collection."""
     api = make_api()
     no_settings.setattr(service.client, "Client", partial(Client, transport=AsgiTransport(api)))
     ann = api.enroll(face_photo(1), name="Ann Secret").json()["subject"]["id"]
@@ -54,7 +54,9 @@ def pages(api: Api, limit: int) -> list[dict[str, Any]]:
 
 def test_pages_hold_every_entry_oldest_first(asked: Api) -> None:
     entries = pages(asked, 1000)
-    assert [entry["action"] for entry in entries] == ["enrol", "enrol", "remove"]
+    assert [entry["action"] for entry in entries] == [
+        *("create_collection", "enrol", "enrol", "remove")
+    ]
     assert pages(asked, 1) == pages(asked, 2) == entries
     assert "Secret" not in json.dumps(entries)
 
@@ -68,7 +70,8 @@ def test_keys_are_in_it_by_who_made_and_deleted_them(make_api: ApiMaker) -> None
     boss = create(api, ADMIN_KEY, scopes=["admin"])
     door = create(api, boss["key"], scopes=["identify"], name="Door Secret")
     assert api.delete(f"/v1/keys/{door['id']}", headers=bearer(ADMIN_KEY)).status_code == 204
-    entries = api.get("/v1/audit", headers=bearer(boss["key"])).json()["entries"]
+    first, *entries = api.get("/v1/audit", headers=bearer(boss["key"])).json()["entries"]
+    assert (first["action"], first["detail"]["by"]) == ("create_collection", None)
     assert [(e["action"], e["detail"]["key_id"], e["detail"]["by"]) for e in entries] == [
         ("create_key", boss["id"], "settings"),
         ("create_key", door["id"], boss["id"]),
@@ -91,7 +94,7 @@ def test_an_export_is_the_log_and_checks_as_it_does(
 ) -> None:
     file = tmp_path / "audit.jsonl"
     entries = pages(asked, 1000)
-    words = f"3 entries, head {entries[-1]['sha256']}"
+    words = f"{len(entries)} entries, head {entries[-1]['sha256']}"
     assert said(capsys, "audit", "export", str(file)) == words
     assert [json.loads(line) for line in file.read_text().splitlines()] == entries
     assert said(capsys, "audit", "check", str(file)) == words
@@ -101,7 +104,7 @@ def test_an_export_is_the_log_and_checks_as_it_does(
     assert "noted" in said(capsys, "audit", "check", "--noted", "f" * 64, fails=True)
     assert "--replace" in said(capsys, "audit", "export", str(file), fails=True)
     assert json.loads(said(capsys, "audit", "check", "--json")) == {
-        "entries": 3,
+        "entries": len(entries),
         "sha256": entries[-1]["sha256"],
     }
 
@@ -109,7 +112,7 @@ def test_an_export_is_the_log_and_checks_as_it_does(
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"enrol"', '"amend"', "entry 1: its content"),
+        ('"enrol"', '"amend"', "entry 2: its content"),
         ("}\n", "", "entry 1: the line is no JSON"),
         ('{"place": 2', '{"place": 7', "entry 2: the entry there says place 7"),
     ],
@@ -131,15 +134,18 @@ def test_the_first_line_that_does_not_fit_is_named(
 def test_a_gallery_is_checked_without_a_service(
     asked: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    head = pages(asked, 1000)[-1]["sha256"]
+    entries = pages(asked, 1000)
+    count, head = len(entries), entries[-1]["sha256"]
     asked.runtime.close()
     where = ("--gallery", str(tmp_path / "gallery.sqlite3"))
-    assert said(capsys, "audit", "check", *where) == f"3 entries, head {head}"
+    assert said(capsys, "audit", "check", *where) == f"{count} entries, head {head}"
     said(capsys, "audit", "export", str(tmp_path / "audit.jsonl"), *where)
     connection = apsw.Connection(where[1])
-    connection.execute("DELETE FROM audit WHERE place = 3")
+    connection.execute("DELETE FROM audit WHERE place = ?", (count,))
     connection.close()
-    assert "entry 3: 3 entries were made" in said(capsys, "audit", "check", *where, fails=True)
+    assert f"entry {count}: {count} entries were made" in said(
+        capsys, "audit", "check", *where, fails=True
+    )
     assert said(capsys, "audit", "check", str(tmp_path / "audit.jsonl")).endswith(head)
 
 
