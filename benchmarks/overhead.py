@@ -43,6 +43,7 @@ from index.gallery import Gallery
 from service.batch_identification import identify_batch
 from service.enrolment import Upload
 from service.identification import identify
+from service.recognizer import Timing
 from service.runtime import Runtime, build_runtime
 from service.settings import Settings
 
@@ -111,6 +112,7 @@ class Parts:
             self._of.bundle.recognizer,
             self._of.gallery,
             photo,
+            timing=Timing(),
             find_threshold=self._of.thresholds.threshold,
             top_k=1,
             max_faces=0,
@@ -123,6 +125,7 @@ class Parts:
             self._of.bundle.recognizer,
             self._of.gallery,
             [Upload(filename=None, data=photo) for photo in photos],
+            timing=Timing(),
             find_threshold=self._of.thresholds.threshold,
             top_k=1,
             max_faces=0,

@@ -118,7 +118,7 @@ class Judge:
     def reasons(self, data: bytes, policy: QualityPolicy) -> tuple[str, ...]:
         """Why an image file is not taken; nothing where it is."""
         try:
-            usable_face(self.recognizer, data, "single", policy)
+            usable_face(self.recognizer, data, "single", policy, Timing())
         except UnusableFace as error:
             return error.reasons
         return ()

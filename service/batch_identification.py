@@ -29,7 +29,6 @@ class BatchIdentified:
     results: tuple[tuple[IdentifiedFace, ...] | ImageError, ...]
     threshold: Threshold
     revision: int
-    timing: Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +55,7 @@ def identify_batch(
     gallery: Gallery,
     uploads: Sequence[Upload],
     *,
+    timing: Timing,
     find_threshold: Callable[[], Threshold],
     top_k: int,
     max_faces: int,
@@ -66,7 +66,6 @@ def identify_batch(
     An image that cannot be read is its own result and no one else's. Raises
     GalleryUnavailableError.
     """
-    timing = Timing()
     work = _Work()
     for index, upload in enumerate(uploads):
         try:
@@ -102,7 +101,6 @@ def identify_batch(
         results=tuple(work.problems.get(i) or tuple(found) for i, found in enumerate(faces)),
         threshold=threshold,
         revision=revision,
-        timing=timing,
     )
 
 

@@ -15,7 +15,7 @@ from service.duplicates import Duplicates, possible_duplicates
 from service.nearer_to_other import Stray, strays
 from service.options import DuplicateCheck, FacePolicy, StoreImage
 from service.quality.policy import QualityPolicy
-from service.recognizer import Recognizer
+from service.recognizer import Recognizer, Timing
 from service.request_error import RequestError
 from service.usable_face import UnusableFace, UsableFace, usable_face
 
@@ -95,6 +95,7 @@ def enroll(
     terms: Terms,
     template_ids: Sequence[str] | None = None,
     *,
+    timing: Timing,
     dry_run: bool = False,
 ) -> Enrolled:
     """Store what can be used of `uploads`, all in one transaction.
@@ -108,32 +109,34 @@ def enroll(
     be called so or duplicates cannot be told but were to be rejected, and the GalleryErrors of
     Gallery.enroll. Nothing is stored then.
     """
-    accepted, rejected = _look_at(recognizer, uploads, terms)
+    accepted, rejected = _look_at(recognizer, uploads, terms, timing)
     own = find_own(gallery, subject_id=wish.subject_id, external_id=wish.external_id)
     if accepted and terms.quality.own_subject_nearest and accepted[0].face.quality is not None:
-        accepted, strayed = _without_strays(gallery, own, accepted)
+        with timing.during("search"):
+            accepted, strayed = _without_strays(gallery, own, accepted)
         rejected = sorted([*rejected, *strayed], key=lambda rejection: rejection.index)
     if not accepted:
         raise _nothing_usable(rejected, several=len(uploads) > 1)
     embeddings = _embeddings(accepted)
-    duplicates = _duplicates(gallery, own, embeddings, terms)
+    duplicates = _duplicates(gallery, own, embeddings, terms, timing)
     try:
-        enrollment = gallery.enroll(
-            embeddings,
-            subject_id=wish.subject_id,
-            name=wish.name,
-            external_id=wish.external_id,
-            metadata=wish.metadata,
-            expires_at=wish.expires_at,
-            consent_ref=wish.consent_ref,
-            crops=[recognizer.stored_crop(image.face.embedded) for image in accepted]
-            if wish.store_image == "crop"
-            else None,
-            template_ids=None
-            if template_ids is None
-            else [template_ids[image.index] for image in accepted],
-            dry_run=dry_run,
-        )
+        with timing.during("store"):
+            enrollment = gallery.enroll(
+                embeddings,
+                subject_id=wish.subject_id,
+                name=wish.name,
+                external_id=wish.external_id,
+                metadata=wish.metadata,
+                expires_at=wish.expires_at,
+                consent_ref=wish.consent_ref,
+                crops=[recognizer.stored_crop(image.face.embedded) for image in accepted]
+                if wish.store_image == "crop"
+                else None,
+                template_ids=None
+                if template_ids is None
+                else [template_ids[image.index] for image in accepted],
+                dry_run=dry_run,
+            )
     except ValueError as error:
         raise RequestError("subject", str(error)) from error
     return Enrolled(
@@ -145,13 +148,13 @@ def enroll(
 
 
 def _look_at(
-    recognizer: Recognizer, uploads: Sequence[Upload], terms: Terms
+    recognizer: Recognizer, uploads: Sequence[Upload], terms: Terms, timing: Timing
 ) -> tuple[list[Accepted], list[Rejection]]:
     accepted: list[Accepted] = []
     rejected: list[Rejection] = []
     for index, upload in enumerate(uploads):
         try:
-            face = usable_face(recognizer, upload.data, terms.face_policy, terms.quality)
+            face = usable_face(recognizer, upload.data, terms.face_policy, terms.quality, timing)
             accepted.append(Accepted(index=index, upload=upload, face=face))
         except ImageError as error:
             if len(uploads) == 1:
@@ -188,11 +191,16 @@ def _in_words(stray: Stray) -> str:
 
 
 def _duplicates(
-    gallery: Gallery, own: OwnSubject | None, embeddings: Embeddings, terms: Terms
+    gallery: Gallery,
+    own: OwnSubject | None,
+    embeddings: Embeddings,
+    terms: Terms,
+    timing: Timing,
 ) -> Duplicates:
     if terms.duplicate_check == "off":
         return Duplicates()
-    duplicates = possible_duplicates(gallery, own, embeddings, terms.find_threshold)
+    with timing.during("search"):
+        duplicates = possible_duplicates(gallery, own, embeddings, terms.find_threshold)
     if terms.duplicate_check == "reject":
         if duplicates.unknown is not None:
             raise RequestError(

@@ -37,7 +37,6 @@ class Identified:
     faces: tuple[IdentifiedFace, ...]
     threshold: Threshold
     revision: int
-    timing: Timing
 
 
 def identify(
@@ -45,6 +44,7 @@ def identify(
     gallery: Gallery,
     data: bytes,
     *,
+    timing: Timing,
     find_threshold: Callable[[], Threshold],
     top_k: int,
     max_faces: int,
@@ -55,12 +55,11 @@ def identify(
     find_threshold: looks it up, in the gallery too. min_quality: faces of a lower quality score
     are searched for and not decided over. Raises ImageError or GalleryUnavailableError.
     """
-    timing = Timing()
     photo, faces = recognizer.detect(data, timing)
     embedded = recognizer.embed(photo, faces[:max_faces] if max_faces else faces, timing)
     threshold = find_threshold()
     if not embedded:
-        return Identified(faces=(), threshold=threshold, revision=gallery.revision, timing=timing)
+        return Identified(faces=(), threshold=threshold, revision=gallery.revision)
     searched = searched_gallery(gallery)
     now = time.perf_counter()
     # The margin needs the runner-up, whatever the caller wants to see.
@@ -78,7 +77,7 @@ def identify(
         )
         for e, candidates in zip(embedded, result.candidates, strict=True)
     )
-    return Identified(faces=found, threshold=threshold, revision=result.revision, timing=timing)
+    return Identified(faces=found, threshold=threshold, revision=result.revision)
 
 
 def identified_face(

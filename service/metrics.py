@@ -43,7 +43,7 @@ class Metrics:
         )
         self._stage_seconds = Histogram(
             "oneglance_stage_seconds",
-            "Seconds that a stage of one request's photos took, as timing_ms of its answer",
+            "Seconds that a stage of one request's photos took, as timing_ms of answers",
             ["stage"],
             buckets=SECONDS,
             registry=self.registry,

@@ -1,6 +1,8 @@
 """One photo to its faces, each with its embedding: decode, detect, crop, embed."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -45,13 +47,36 @@ class Timing:
     def stage(self, name: str, since: float) -> float:
         """Add the time since `since` (perf_counter seconds) to a stage; returns the time now."""
         now = time.perf_counter()
-        self.stages_ms[name] = self.stages_ms.get(name, 0.0) + (now - since) * 1000
-        self.passes.append(Pass(name, since, now))
+        self._add(Pass(name, since, now))
         return now
+
+    @contextmanager
+    def during(self, name: str) -> Iterator[None]:
+        """Add the time that what is done meanwhile takes to a stage, where it fails, too."""
+        since = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stage(name, since)
+
+    @contextmanager
+    def of_one_photo(self) -> Iterator["Timing"]:
+        """A timing of its own for one of several photos; what it has is added here in the end."""
+        own = Timing()
+        try:
+            yield own
+        finally:
+            for each in own.passes:
+                self._add(each)
 
     def rounded_ms(self) -> dict[str, float]:
         """As answers show it."""
         return {name: round(ms, 2) for name, ms in self.stages_ms.items()}
+
+    def _add(self, new: Pass) -> None:
+        took_ms = (new.until_s - new.since_s) * 1000
+        self.stages_ms[new.stage] = self.stages_ms.get(new.stage, 0.0) + took_ms
+        self.passes.append(new)
 
 
 class Recognizer:
@@ -78,11 +103,10 @@ class Recognizer:
 
     def detect(self, data: bytes, timing: Timing) -> tuple[Photo, list[DetectedFace]]:
         """The photo of an image file and its faces, largest first. Raises ImageError."""
-        now = time.perf_counter()
-        photo = Photo(data, self.limits, searched_px=self._searched_px)
-        now = timing.stage("decode", now)
-        faces = [photo.in_whole(face) for face in self.detector.detect(photo.seen)]
-        timing.stage("detect", now)
+        with timing.during("decode"):
+            photo = Photo(data, self.limits, searched_px=self._searched_px)
+        with timing.during("detect"):
+            faces = [photo.in_whole(face) for face in self.detector.detect(photo.seen)]
         return photo, faces
 
     def embed(self, photo: Photo, faces: list[DetectedFace], timing: Timing) -> list[EmbeddedFace]:

@@ -23,7 +23,7 @@ from service.crops import OtherCropError, Pixels, decode_crop
 from service.embedder import Embedder
 from service.options import FacePolicy
 from service.quality.policy import OFF
-from service.recognizer import Recognizer
+from service.recognizer import Recognizer, Timing
 from service.usable_face import UnusableFace, usable_face
 
 Outcome = Literal[
@@ -234,7 +234,7 @@ def _original(
         return item("already_embedded", template_id), None
     try:
         # Whoever is enrolled stays so: only new photos are asked for their quality.
-        found = usable_face(recognizer, data, face_policy, OFF)
+        found = usable_face(recognizer, data, face_policy, OFF, Timing())
     except (ImageError, UnusableFace) as error:
         reason = error.reason if isinstance(error, ImageError) else error.reasons[0]
         return item(reason, detail=str(error)), None  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Final
@@ -78,11 +80,18 @@ class Runtime:
         bundle.embedder.embed(np.zeros((1, spec.height, spec.width, 3), dtype=np.uint8))
         self.default.gallery.subjects(limit=1)
 
-    def worked(self, timing: Timing) -> None:
-        """The stages of the present request are through."""
-        self.metrics.worked(timing)
-        if self.tracing is not None:
-            self.tracing.worked(timing)
+    @contextmanager
+    def timing(self) -> Iterator[Timing]:
+        """For the stages of the present request, which metrics and traces are told in the end."""
+        timing = Timing()
+        try:
+            yield timing
+        except Exception:
+            # What was refused took its time, too. A request that is cancelled is left out: a worker
+            # may still be at it.
+            self._worked(timing)
+            raise
+        self._worked(timing)
 
     def close(self) -> None:
         """Finish what was accepted, then let the gallery go."""
@@ -96,6 +105,11 @@ class Runtime:
         self.galleries.close()
         if self.tracing is not None:
             self.tracing.close()
+
+    def _worked(self, timing: Timing) -> None:
+        self.metrics.worked(timing)
+        if self.tracing is not None:
+            self.tracing.worked(timing)
 
 
 def build_runtime(

@@ -29,12 +29,12 @@ class SeenFaces:
     width: int
     height: int
     faces: tuple[SeenFace, ...]
-    timing: Timing
 
 
-def seen_faces(recognizer: Recognizer, data: bytes, *, max_faces: int, embedded: bool) -> SeenFaces:
+def seen_faces(
+    recognizer: Recognizer, data: bytes, *, timing: Timing, max_faces: int, embedded: bool
+) -> SeenFaces:
     """The `max_faces` largest faces of an image file, 0 for all. Raises ImageError."""
-    timing = Timing()
     photo, found = recognizer.detect(data, timing)
     wanted = found[:max_faces] if max_faces else found
     now = time.perf_counter()
@@ -48,4 +48,4 @@ def seen_faces(recognizer: Recognizer, data: bytes, *, max_faces: int, embedded:
         SeenFace(face=face, quality=quality, embedding=row)
         for face, quality, row in zip(wanted, qualities, rows, strict=True)
     )
-    return SeenFaces(width=photo.width, height=photo.height, faces=faces, timing=timing)
+    return SeenFaces(width=photo.width, height=photo.height, faces=faces)

@@ -61,11 +61,13 @@ class StateMetrics(Collector):
             "oneglance_bundle_info",
             "1 for each bundle that is served",
             "bundle",
+            "runtime",
             "device",
             "precision",
         )
         for bundle in self._runtime.bundles.all:
-            served.add_metric([bundle.id, bundle.embedder.device, bundle.embedder.precision], 1)
+            by = bundle.embedder
+            served.add_metric([bundle.id, by.runtime, by.device, by.precision], 1)
         return served
 
     def _collections(self) -> Iterator[Metric]:

@@ -34,25 +34,27 @@ def usable_face(
     data: bytes,
     face_policy: FacePolicy,
     policy: QualityPolicy,
-    timing: Timing | None = None,
+    timing: Timing,
 ) -> UsableFace:
     """The face of one image file, embedded and measured. Raises ImageError, or UnusableFace."""
-    timing = Timing() if timing is None else timing
     photo, faces = recognizer.detect(data, timing)
     if not faces:
-        raise UnusableFace(why_unseen(photo.pixels, recognizer.detector, policy))
+        with timing.during("measure"):
+            raise UnusableFace(why_unseen(photo.pixels, recognizer.detector, policy))
     if len(faces) > 1 and face_policy == "single":
         several = (
             f"The photo shows {len(faces)} faces: crop it to one, or send face_policy=largest."
         )
         # Whoever crops it should know what is wrong with that face, too.
-        (crop,) = recognizer.crops(photo, faces[:1])
-        quality = measure(faces[0], crop)
-        shortcomings = _judged(recognizer, photo, faces[0], quality, policy)[1]
+        with timing.during("measure"):
+            (crop,) = recognizer.crops(photo, faces[:1])
+            quality = measure(faces[0], crop)
+            shortcomings = _judged(recognizer, photo, faces[0], quality, policy)[1]
         raise UnusableFace([Shortcoming(reason="multiple_faces", detail=several), *shortcomings])
     (embedded,) = recognizer.embed(photo, faces[:1], timing)
-    measured = measure(embedded.face, embedded.crop)
-    quality, shortcomings = _judged(recognizer, photo, embedded.face, measured, policy)
+    with timing.during("measure"):
+        measured = measure(embedded.face, embedded.crop)
+        quality, shortcomings = _judged(recognizer, photo, embedded.face, measured, policy)
     if shortcomings:
         raise UnusableFace(shortcomings)
     return UsableFace(embedded=embedded, quality=quality)

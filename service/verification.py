@@ -42,18 +42,22 @@ class Verified:
     face: UsableFace
     other: UsableFace | None = None
     comparison: Comparison | None = None
-    timing: Timing
 
 
 def verify_images(
-    recognizer: Recognizer, image: bytes, other_image: bytes, terms: Terms, *, d_max: float
+    recognizer: Recognizer,
+    image: bytes,
+    other_image: bytes,
+    terms: Terms,
+    *,
+    timing: Timing,
+    d_max: float,
 ) -> Verified:
     """Do two image files show the same face?
 
     d_max: of the embeddings' space. Raises NoUsableFaceError or ImageError, both of which name the
     field, `image` or `other_image`.
     """
-    timing = Timing()
     images = {"image": image, "other_image": other_image}
     face, other = _faces(recognizer, images, terms, timing)
     rows = [f.embedded.embedding[None] for f in (face, other)]
@@ -67,18 +71,22 @@ def verify_images(
         threshold=threshold,
         face=face,
         other=other,
-        timing=timing,
     )
 
 
 def verify_subject(
-    recognizer: Recognizer, gallery: Gallery, image: bytes, subject_id: str, terms: Terms
+    recognizer: Recognizer,
+    gallery: Gallery,
+    image: bytes,
+    subject_id: str,
+    terms: Terms,
+    *,
+    timing: Timing,
 ) -> Verified:
     """Does an image file show that subject? Each of its templates is a chance to be taken for it.
 
     See verify_images. Raises SubjectNotFoundError, too, before it looks at the image.
     """
-    timing = Timing()
     gallery.subject(subject_id)
     (face,) = _faces(recognizer, {"image": image}, terms, timing)
     now = time.perf_counter()
@@ -94,7 +102,6 @@ def verify_subject(
         threshold=threshold,
         face=face,
         comparison=comparison,
-        timing=timing,
     )
 
 

@@ -65,6 +65,27 @@ def texture(face: Face) -> Pixels:
     return np.clip(noisy, BLACK_MAX + 10, 255).astype(np.uint8)
 
 
+def kept_by_services() -> set[Path]:
+    """What services have put into the tree's data/, where they keep what has no place of its own.
+
+    Without the gallery itself: somebody may start a service in the tree meanwhile.
+    """
+    data = Path(__file__).parents[1] / "data"
+    return {
+        path
+        for pattern in ("bundle-pins.json", "imports", "imports/*", "exports", "exports/*")
+        for path in data.glob(pattern)
+    }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_test_leaves_files_in_the_tree() -> Iterator[None]:
+    before = kept_by_services()
+    yield
+    left = sorted(map(str, kept_by_services() - before))
+    assert not left, f"Tests have left {left}: give their services paths below tmp_path."
+
+
 NO_FACE = face_photo()
 ONE_PIXEL = encoded(np.zeros((1, 1, 3), np.uint8))
 
@@ -151,6 +172,8 @@ def make_api(tmp_path: Path, tiny_bundle: Path, embedders: dict[Path, Any]) -> I
         if "postgresql:" in given["gallery"]:
             # Not in the folder that tests run in; one for all replicas of a test.
             given.setdefault("gallery_secret_file", tmp_path / "gallery.secret")
+            given.setdefault("import_path", tmp_path / "imports")
+            given.setdefault("export_path", tmp_path / "exports")
         detector = BlockDetector()
         whole = load_bundle(given["bundle_path"]).manifest.input.alignment == "none"
         runtime = build_runtime(

@@ -28,6 +28,7 @@ class Contender:
             self._recognizer,
             self._served.gallery,
             data,
+            timing=Timing(),
             find_threshold=self._served.thresholds.threshold,
             top_k=1,
             max_faces=0 if everybody else 1,

@@ -16,7 +16,7 @@ from service.compreface.requests import OptionsQuery, Served, images_of
 from service.crops import image_type
 from service.enrolment import SubjectWish, Terms, Upload, enroll
 from service.options import StoreImage
-from service.recognizer import Recognizer
+from service.recognizer import Recognizer, Timing
 from service.routes.common import RuntimeDep
 
 router = APIRouter(
@@ -45,16 +45,19 @@ async def add(
         duplicate_check="off",
         find_threshold=served.thresholds.threshold,
     )
-    work = partial(
-        _add,
-        options.recognizer(served),
-        served.gallery,
-        Upload(filename=None, data=photo),
-        subject,
-        terms,
-        runtime.settings.compreface_store_image,
-    )
-    return await runtime.workers.run(work)
+    with runtime.timing() as timing:
+        return await runtime.workers.run(
+            partial(
+                _add,
+                options.recognizer(served),
+                served.gallery,
+                Upload(filename=None, data=photo),
+                subject,
+                terms,
+                runtime.settings.compreface_store_image,
+                timing,
+            )
+        )
 
 
 @router.get("")
@@ -116,6 +119,7 @@ def _add(
     name: str,
     terms: Terms,
     store_image: StoreImage,
+    timing: Timing,
 ) -> dict[str, str]:
     subject = known(gallery, name)
     wish = SubjectWish(
@@ -125,7 +129,7 @@ def _add(
         metadata=None,
         store_image=store_image,
     )
-    enrolled = enroll(recognizer, gallery, [upload], wish, terms)
+    enrolled = enroll(recognizer, gallery, [upload], wish, terms, timing=timing)
     (template_id,) = enrolled.enrollment.template_ids
     return {"image_id": image_id_of(template_id), "subject": name}
 

@@ -21,7 +21,7 @@ from service.compreface.requests import (
     images_of,
 )
 from service.identification import identify
-from service.recognizer import Recognizer
+from service.recognizer import Recognizer, Timing
 from service.routes.common import RuntimeDep
 from service.seen_faces import SeenFaces, seen_faces
 
@@ -35,7 +35,10 @@ async def recognize(
     """The most similar subjects of each face. Nothing is decided: that is /v1/identify's."""
     (photo,) = await images_of(request, "file")
     recognizer = options.recognizer(served)
-    return await runtime.workers.run(partial(_recognized, served, recognizer, photo, options))
+    with runtime.timing() as timing:
+        return await runtime.workers.run(
+            partial(_recognized, served, recognizer, photo, options, timing)
+        )
 
 
 @router.post("/recognition/faces/{image_id}/verify")
@@ -48,7 +51,8 @@ async def verify_stored(
     work = partial(
         _compared_with_stored, served, recognizer, photo, template_id_of(image_id), options
     )
-    return await runtime.workers.run(work)
+    with runtime.timing() as timing:
+        return await runtime.workers.run(partial(work, timing))
 
 
 @router.post("/verification/verify")
@@ -58,9 +62,10 @@ async def verify(
     """How similar each face of one photo is to the largest one of another."""
     source, target = await images_of(request, "source_image", "target_image")
     recognizer = options.recognizer(served)
-    return await runtime.workers.run(
-        partial(_compared, served, recognizer, source, target, options)
-    )
+    with runtime.timing() as timing:
+        return await runtime.workers.run(
+            partial(_compared, served, recognizer, source, target, options, timing)
+        )
 
 
 @router.post("/detection/detect")
@@ -70,20 +75,26 @@ async def detect(
     """Where the faces are."""
     (photo,) = await images_of(request, "file")
     recognizer = options.recognizer(served)
-    seen = await runtime.workers.run(
-        partial(_seen, recognizer, photo, max_faces=options.limit, embedded=False)
-    )
-    faces = [face_answer(found.face, options, seen.timing) for found in seen.faces]
+    with runtime.timing() as timing:
+        seen = await runtime.workers.run(
+            partial(_seen, recognizer, photo, timing, max_faces=options.limit, embedded=False)
+        )
+    faces = [face_answer(found.face, options, timing) for found in seen.faces]
     return {"result": faces, **versions(served, options)}
 
 
 def _recognized(
-    served: ServedCollection, recognizer: Recognizer, photo: bytes, options: RecognizeOptions
+    served: ServedCollection,
+    recognizer: Recognizer,
+    photo: bytes,
+    options: RecognizeOptions,
+    timing: Timing,
 ) -> Answer:
     found = identify(
         recognizer,
         served.gallery,
         photo,
+        timing=timing,
         find_threshold=served.thresholds.investigating,
         top_k=options.prediction_count,
         max_faces=options.limit,
@@ -93,7 +104,7 @@ def _recognized(
         raise NoFaceError
     faces = [
         {
-            **face_answer(face.face, options, found.timing),
+            **face_answer(face.face, options, timing),
             "subjects": [
                 {"similarity": c.similarity, "subject": name_of(c.subject)} for c in face.candidates
             ],
@@ -109,14 +120,16 @@ def _compared_with_stored(
     photo: bytes,
     template_id: str,
     options: Options,
+    timing: Timing,
 ) -> Answer:
     # Before the photo is looked at: nobody waits for a face to compare with nothing.
     served.gallery.template(template_id)
-    seen = _seen(recognizer, photo, max_faces=options.limit, embedded=True)
-    compared = compare_with_template(served.gallery, template_id, _rows(seen))
+    seen = _seen(recognizer, photo, timing, max_faces=options.limit, embedded=True)
+    with timing.during("compare"):
+        compared = compare_with_template(served.gallery, template_id, _rows(seen))
     faces = [
         {
-            **face_answer(found.face, options, seen.timing),
+            **face_answer(found.face, options, timing),
             "subject": name_of(compared.subject),
             "similarity": similarity,
         }
@@ -131,26 +144,31 @@ def _compared(
     source: bytes,
     target: bytes,
     options: Options,
+    timing: Timing,
 ) -> Answer:
-    one = _seen(recognizer, source, max_faces=1, embedded=True)
-    others = _seen(recognizer, target, max_faces=options.limit, embedded=True)
+    with timing.of_one_photo() as of_source:
+        one = _seen(recognizer, source, of_source, max_faces=1, embedded=True)
+    with timing.of_one_photo() as of_target:
+        others = _seen(recognizer, target, of_target, max_faces=options.limit, embedded=True)
     d_max = served.gallery.contract.d_max
     similarities = pairwise_similarity(_rows(one), _rows(others), d_max)[0]
     matches = [
-        {**face_answer(found.face, options, others.timing), "similarity": float(similarity)}
+        {**face_answer(found.face, options, of_target), "similarity": float(similarity)}
         for found, similarity in zip(others.faces, similarities, strict=True)
     ]
     pair = {
-        "source_image_face": face_answer(one.faces[0].face, options, one.timing),
+        "source_image_face": face_answer(one.faces[0].face, options, of_source),
         "face_matches": matches,
         **versions(served, options),
     }
     return {"result": [pair]}
 
 
-def _seen(recognizer: Recognizer, photo: bytes, *, max_faces: int, embedded: bool) -> SeenFaces:
+def _seen(
+    recognizer: Recognizer, photo: bytes, timing: Timing, *, max_faces: int, embedded: bool
+) -> SeenFaces:
     """The faces of a photo, one at least. Raises NoFaceError or ImageError."""
-    seen = seen_faces(recognizer, photo, max_faces=max_faces, embedded=embedded)
+    seen = seen_faces(recognizer, photo, timing=timing, max_faces=max_faces, embedded=embedded)
     if not seen.faces:
         raise NoFaceError
     return seen

@@ -38,6 +38,13 @@ def check_gpu(settings: Settings) -> Finding:
         name = torch.cuda.get_device_name()
         if settings.device == "cpu":
             return Finding("ok", "gpu", f"{name} is there and not used: the device is set to cpu")
+        if settings.embedder_runtime != "torchscript":
+            return Finding(
+                "warn",
+                "gpu",
+                f"{name} is there and not used: embedder_runtime {settings.embedder_runtime} "
+                "computes on the CPU; take embedder_runtime torchscript, or device cpu.",
+            )
         return Finding("ok", "gpu", name)
     if settings.device == "cuda":
         return Finding(

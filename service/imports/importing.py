@@ -29,7 +29,7 @@ from service.imports.line import ImportLine
 from service.imports.report import Report
 from service.imports.table import Table
 from service.options import StoreImage
-from service.recognizer import Recognizer
+from service.recognizer import Recognizer, Timing
 from service.request_error import RequestError
 
 # What is wrong with one photo, and leaves the others to be enrolled.
@@ -128,7 +128,9 @@ def _stored(
     upload = Upload(filename=entry.path, data=data)
     for template_id in template_ids:
         try:
-            enrolled = enroll(recognizer, gallery, [upload], subject, terms, [template_id])
+            enrolled = enroll(
+                recognizer, gallery, [upload], subject, terms, [template_id], timing=Timing()
+            )
         except TemplateExistsError:
             # Another replica, with the same import, a moment ago; or a chosen id is one of
             # another collection.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Header, Request, Response, UploadFile
@@ -21,6 +22,7 @@ from service.enrolment import (
 from service.idempotency import Answer, fingerprint
 from service.metadata import check_depth
 from service.options import DuplicateCheck, FacePolicy, PolicyName, StoreImage
+from service.recognizer import Timing
 from service.request_error import RequestError
 from service.request_id import request_id_of
 from service.routes.common import (
@@ -222,13 +224,14 @@ async def _enroll(
         find_threshold=served.thresholds.threshold,
     )
 
-    def work() -> Answer:
+    def work(timing: Timing) -> Answer:
         enrolled = enroll(
             served.bundle.recognizer,
             served.gallery,
             uploads,
             wish,
             terms,
+            timing=timing,
             dry_run=wanted.dry_run,
         )
         body = _answer(
@@ -242,14 +245,18 @@ async def _enroll(
 
     owner = present_caller().key_id
 
-    def once() -> Answer:
+    def once(timing: Timing) -> Answer:
         if idempotency_key is None or wanted.dry_run:
-            return work()
+            return work(timing)
         content = _content(wanted, metadata, uploads)
-        return runtime.idempotency.once(idempotency_key, content, work, owner=owner)
+        return runtime.idempotency.once(
+            idempotency_key, content, partial(work, timing), owner=owner
+        )
 
-    # All of it in the worker thread, so that the answer is kept for a client that has gone away.
-    answer = await runtime.workers.run(once)
+    with runtime.timing() as timing:
+        # All of it in the worker thread, so that the answer is kept for a client that has gone
+        # away.
+        answer = await runtime.workers.run(partial(once, timing))
     return Response(
         answer.body,
         answer.status,

@@ -16,6 +16,7 @@ from service.faces_answer import (
     ImageSize,
     SeenFaceOut,
 )
+from service.recognizer import Timing
 from service.request_id import request_id_of
 from service.routes.common import (
     COLLECTION,
@@ -56,11 +57,12 @@ async def detect_faces(
     Nothing is embedded, searched for or kept. A photo without a face has no faces in its answer.
     """
     served = await collection_of(runtime, form.collection)
-    seen = await _seen(form, runtime, served, embedded=False)
+    with runtime.timing() as timing:
+        seen = await _seen(form, runtime, served, timing, embedded=False)
     return DetectAnswer(
         image=ImageSize(width=seen.width, height=seen.height),
         faces=[SeenFaceOut.of(face.face, face.quality) for face in seen.faces],
-        timing_ms=seen.timing.rounded_ms(),
+        timing_ms=timing.rounded_ms(),
         request_id=request_id_of(request.scope),
     )
 
@@ -81,32 +83,37 @@ async def embed_faces(
     a scope of its own. `contract` says how to compare embeddings.
     """
     served = await collection_of(runtime, form.collection)
-    seen = await _seen(form, runtime, served, embedded=True)
+    with runtime.timing() as timing:
+        seen = await _seen(form, runtime, served, timing, embedded=True)
     return EmbedAnswer(
         image=ImageSize(width=seen.width, height=seen.height),
         faces=[_embedded(face) for face in seen.faces],
         contract=_contract(served.bundle.bundle),
         bundle=bundle_ref(served.bundle),
-        timing_ms=seen.timing.rounded_ms(),
+        timing_ms=timing.rounded_ms(),
         request_id=request_id_of(request.scope),
     )
 
 
 async def _seen(
-    form: FacesForm, runtime: Runtime, served: ServedCollection, *, embedded: bool
+    form: FacesForm,
+    runtime: Runtime,
+    served: ServedCollection,
+    timing: Timing,
+    *,
+    embedded: bool,
 ) -> SeenFaces:
     upload = await read_upload(form.image)
-    seen = await runtime.workers.run(
+    return await runtime.workers.run(
         partial(
             seen_faces,
             served.bundle.recognizer,
             upload.data,
+            timing=timing,
             max_faces=form.max_faces,
             embedded=embedded,
         )
     )
-    runtime.worked(seen.timing)
-    return seen
 
 
 def _embedded(seen: SeenFace) -> EmbeddedFaceOut:

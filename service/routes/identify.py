@@ -12,6 +12,7 @@ from service.decision import Threshold
 from service.identification import Identified, identify
 from service.identify_answer import face_out, threshold_out
 from service.options import Mode
+from service.recognizer import Timing
 from service.request_error import RequestError
 from service.request_id import request_id_of
 from service.routes.common import (
@@ -118,22 +119,24 @@ async def _identify(
 ) -> IdentifyAnswer:
     served = await collection_of(runtime, wanted.collection)
     find_threshold = threshold_for(wanted, served.thresholds)
-    identified = await runtime.workers.run(
-        partial(
-            identify,
-            served.bundle.recognizer,
-            served.gallery,
-            image,
-            find_threshold=find_threshold,
-            top_k=wanted.top_k,
-            max_faces=wanted.max_faces,
-            min_quality=wanted.min_quality,
+    with runtime.timing() as timing:
+        identified = await runtime.workers.run(
+            partial(
+                identify,
+                served.bundle.recognizer,
+                served.gallery,
+                image,
+                timing=timing,
+                find_threshold=find_threshold,
+                top_k=wanted.top_k,
+                max_faces=wanted.max_faces,
+                min_quality=wanted.min_quality,
+            )
         )
-    )
-    runtime.worked(identified.timing)
     runtime.metrics.identified(served.id, identified.faces)
     return _answer(
         identified,
+        timing,
         bundle=bundle_ref(served.bundle),
         request_id=request_id_of(request.scope),
     )
@@ -152,12 +155,14 @@ def threshold_for(form: IdentifyOptions, thresholds: Thresholds) -> Callable[[],
     return thresholds.investigating
 
 
-def _answer(identified: Identified, *, bundle: BundleRef, request_id: str) -> IdentifyAnswer:
+def _answer(
+    identified: Identified, timing: Timing, *, bundle: BundleRef, request_id: str
+) -> IdentifyAnswer:
     return IdentifyAnswer(
         faces=[face_out(found) for found in identified.faces],
         threshold=threshold_out(identified.threshold),
         bundle=bundle,
         gallery_revision=identified.revision,
-        timing_ms=identified.timing.rounded_ms(),
+        timing_ms=timing.rounded_ms(),
         request_id=request_id,
     )

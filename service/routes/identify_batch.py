@@ -54,19 +54,20 @@ async def identify_photos(
     served = await collection_of(runtime, form.collection)
     find_threshold = threshold_for(form, served.thresholds)
     uploads = [await read_upload(image) for image in form.images]
-    found = await runtime.workers.run(
-        partial(
-            identify_batch,
-            served.bundle.recognizer,
-            served.gallery,
-            uploads,
-            find_threshold=find_threshold,
-            top_k=form.top_k,
-            max_faces=form.max_faces,
-            min_quality=form.min_quality,
+    with runtime.timing() as timing:
+        found = await runtime.workers.run(
+            partial(
+                identify_batch,
+                served.bundle.recognizer,
+                served.gallery,
+                uploads,
+                timing=timing,
+                find_threshold=find_threshold,
+                top_k=form.top_k,
+                max_faces=form.max_faces,
+                min_quality=form.min_quality,
+            )
         )
-    )
-    runtime.worked(found.timing)
     for faces in found.results:
         if not isinstance(faces, ImageError):
             runtime.metrics.identified(served.id, faces)
@@ -78,7 +79,7 @@ async def identify_photos(
         threshold=threshold_out(found.threshold),
         bundle=bundle_ref(served.bundle),
         gallery_revision=found.revision,
-        timing_ms=found.timing.rounded_ms(),
+        timing_ms=timing.rounded_ms(),
         request_id=request_id_of(request.scope),
     )
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.decision import Threshold
 from service.faces_answer import SeenFaceOut
 from service.options import FacePolicy
+from service.recognizer import Timing
 from service.request_error import RequestError
 from service.request_id import request_id_of
 from service.routes.common import (
@@ -81,7 +82,7 @@ async def verify_faces(
         find_threshold=partial(_threshold, served.thresholds, form),
     )
     recognizer = served.bundle.recognizer
-    work: Callable[[], Verified]
+    work: Callable[..., Verified]
     if form.subject_id is not None:
         work = partial(
             verify_subject, recognizer, served.gallery, upload.data, form.subject_id, terms
@@ -91,9 +92,9 @@ async def verify_faces(
         other = await read_upload(form.other_image)
         d_max = served.bundle.bundle.manifest.embedding.d_max
         work = partial(verify_images, recognizer, upload.data, other.data, terms, d_max=d_max)
-    verified = await runtime.workers.run(work)
-    runtime.worked(verified.timing)
-    return _answer(verified, bundle_ref(served.bundle), request_id_of(request.scope))
+    with runtime.timing() as timing:
+        verified = await runtime.workers.run(partial(work, timing=timing))
+    return _answer(verified, timing, bundle_ref(served.bundle), request_id_of(request.scope))
 
 
 def _threshold(thresholds: Thresholds, form: VerifyForm, templates: int) -> Threshold:
@@ -102,7 +103,7 @@ def _threshold(thresholds: Thresholds, form: VerifyForm, templates: int) -> Thre
     )
 
 
-def _answer(verified: Verified, bundle: BundleRef, request_id: str) -> VerifyAnswer:
+def _answer(verified: Verified, timing: Timing, bundle: BundleRef, request_id: str) -> VerifyAnswer:
     compared = verified.comparison
     subject = compared.subject if compared else None
     candidate = compared.candidate if compared else None
@@ -116,7 +117,7 @@ def _answer(verified: Verified, bundle: BundleRef, request_id: str) -> VerifyAns
         subject=SubjectRef(id=subject.id, name=subject.name) if subject else None,
         template_id=candidate.template_id if candidate else None,
         bundle=bundle,
-        timing_ms=verified.timing.rounded_ms(),
+        timing_ms=timing.rounded_ms(),
         request_id=request_id,
     )
 

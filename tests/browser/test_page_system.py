@@ -8,6 +8,7 @@ def test_what_is_running_is_told_and_collections_are_made_and_removed(page: Page
     page.enrol_all()
     page.open("system")
     page.says("blocks of grey")
+    page.says("torchscript")
     page.says("anything but tests")
     page.until(lambda: "Requests answered" in page.one("#metrics").text, "figures")
     page.write("#new-collection", "visitors")

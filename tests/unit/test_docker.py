@@ -2,7 +2,9 @@
 
 import os
 import re
+import subprocess
 import threading
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,6 +56,36 @@ def test_the_image_is_pinned_and_runs_as_nobody_special() -> None:
     account = (DOCKER / "account.sh").read_text(encoding="utf-8")
     assert "--uid 10001" in account
     assert "--gid 10001" in account
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"), [("", set()), ("openvino,training", {"openvino", "training"})]
+)
+@pytest.mark.parametrize("target", TARGETS)
+def test_further_extras_are_installed_where_they_are_asked_for(
+    target: str, more: str, expected: set[str]
+) -> None:
+    stage = read_dockerfile(DOCKER / "Dockerfile")[f"install-{target}"]
+    assert "MORE_EXTRAS" in [step.text for step in stage.steps if step.name == "ARG"]
+    (run,) = [step.text for step in stage.steps if step.name == "RUN"]
+    # As the build's shell reads the line, without what it would do.
+    words = run.replace("docker/install.sh", "printf '%s\\n'", 1)
+    done = subprocess.run(
+        ["sh", "-c", words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "MORE_EXTRAS": more},
+    )
+    venv, package = done.stdout.splitlines()
+    named = re.fullmatch(r"\.\[(.*)\]", package)
+    assert venv == "/opt/oneglance"
+    assert named
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        known = set(tomllib.load(file)["project"]["optional-dependencies"])
+    always = {"service", "postgres", "yunet", "encryption", "otel"}
+    assert set(named[1].split(",")) == always | expected
+    assert set(named[1].split(",")) <= known
 
 
 def test_what_the_image_is_made_of_is_let_into_the_build() -> None:

@@ -199,6 +199,10 @@ def test_devices(doctor: Doctor, no_settings: pytest.MonkeyPatch) -> None:
     no_settings.setattr("torch.cuda.is_available", lambda: True)
     no_settings.setattr("torch.cuda.get_device_name", lambda: "H9000")
     assert doctor()["gpu"] == [("ok", "H9000 is there and not used: the device is set to cpu")]
+    no_settings.setenv("ONEGLANCE_EMBEDDER_RUNTIME", "openvino")
+    ((level, detail),) = doctor("--device", "auto")["gpu"]
+    assert level == "warn"
+    assert detail.startswith("H9000 is there and not used: embedder_runtime openvino computes on")
 
 
 @pytest.mark.parametrize(("free", "level"), [(2**31, "ok"), (2**29, "warn"), (2**20, "fail")])

@@ -19,6 +19,7 @@ Run = Callable[..., list[str]]
 def calibrate(
     gallery_location: Path | str,
     tiny_bundle: Path,
+    tmp_path: Path,
     no_settings: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Run:
@@ -28,6 +29,7 @@ def calibrate(
     """
     no_settings.setenv("ONEGLANCE_GALLERY", str(gallery_location))
     no_settings.setenv("ONEGLANCE_BUNDLE_PATH", str(tiny_bundle))
+    no_settings.setenv("ONEGLANCE_BUNDLE_PINS_PATH", str(tmp_path / "bundle-pins.json"))
 
     def run(*words: object, fails: bool = False) -> list[str]:
         status = cli.main(["gallery", "calibrate", *map(str, words)])

@@ -73,6 +73,28 @@ def test_what_it_cannot_do_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("asked", "warned"),
+    [
+        ({"embedder_runtime": "openvino"}, True),
+        ({"embedder_runtime": "openvino", "device": "cpu"}, False),
+        ({"embedder_runtime": "torchscript", "device": "cpu"}, False),
+    ],
+)
+def test_a_device_that_lies_idle_is_warned_of_once(
+    asked: dict[str, str],
+    warned: bool,
+    bundle: Bundle,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert chosen(bundle, **asked).device == "cpu"
+    said = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(said) == warned
+    assert all("embedder_runtime torchscript to use it, or device cpu" in line for line in said)
+
+
+@pytest.mark.parametrize(
     ("runtime", "absent", "extra"),
     [
         ("onnxruntime", "onnxruntime", "onnx"),

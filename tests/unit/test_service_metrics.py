@@ -96,10 +96,11 @@ def test_collections_queues_and_bundles_as_they_stand(
     assert value(api, "oneglance_workers_threads") == 2
     assert value(api, "oneglance_workers_running") == 0
     assert value(api, "oneglance_calibration_age_seconds", collection="default") is None
-    served = {
-        dict(labels)["bundle"] for name, labels in samples(api) if name == "oneglance_bundle_info"
-    }
-    assert served == {"tiny@1.2.3", "whole@1.2.3"}
+    info = [dict(labels) for name, labels in samples(api) if name == "oneglance_bundle_info"]
+    embedder = api.runtime.default.bundle.embedder
+    by = {"runtime": "torchscript", "device": embedder.device, "precision": embedder.precision}
+    told = [{"bundle": name, **by} for name in ("tiny@1.2.3", "whole@1.2.3")]
+    assert sorted(info, key=lambda labels: labels["bundle"]) == told
     job = api.post("/v1/exports", json={}).json()["job"]
     api.runtime.jobs.wait(job["id"], timeout_s=30)
     assert value(api, "oneglance_jobs", status="succeeded") == 1

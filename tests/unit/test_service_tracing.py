@@ -135,23 +135,6 @@ def test_a_request_is_a_span_and_each_of_its_stages_one_below(
     assert {service_name(group) for group in collector.groups()} == {"oneglance"}
 
 
-@pytest.mark.parametrize("path", ["verify", "detect", "embed", "identify/batch"])
-def test_so_it_is_wherever_photos_are_worked_on(
-    path: str, collector: Collector, make_api: ApiMaker
-) -> None:
-    api = make_api()
-    photo = ("a.png", face_photo(1))
-    files = [("images" if "batch" in path else "image", photo)]
-    files += [("other_image", photo)] * (path == "verify")
-    answer = api.post(f"/v1/{path}", files=files)
-    assert answer.status_code == 200
-    send(api)
-    request = collector.spans()[-1]
-    assert request.name == f"POST /v1/{path}"
-    below = {span.name for span in collector.spans() if span.parent_span_id == request.span_id}
-    assert below == set(answer.json()["timing_ms"])
-
-
 def test_nobody_is_in_a_trace(
     collector: Collector, make_api: ApiMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

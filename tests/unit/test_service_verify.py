@@ -74,7 +74,7 @@ def test_the_answer_shows_both_faces(api: Api) -> None:
         assert 0 <= face["quality"]["score"] <= 1
     assert (body["subject"], body["template_id"]) == (None, None)
     assert body["bundle"]["id"] == "tiny@1.2.3"
-    assert set(body["timing_ms"]) == {"decode", "detect", "embed"}
+    assert set(body["timing_ms"]) == {"decode", "detect", "embed", "measure"}
     assert body["request_id"] == answer.headers["x-request-id"]
 
 
@@ -92,7 +92,7 @@ def test_a_subject_is_compared_by_its_nearest_template(api: Api) -> None:
     assert body["subject"] == {"id": "ann", "name": "Ann"}
     assert body["decision"] == "match"
     assert body["other_face"] is None
-    assert set(body["timing_ms"]) == {"decode", "detect", "embed", "compare"}
+    assert set(body["timing_ms"]) == {"decode", "detect", "embed", "measure", "compare"}
     other = verify(api, face_photo(50), subject_id="ann").json()
     assert (other["decision"], other["subject"]["id"]) == ("no_match", "ann")
     found = api.identify(face_photo(Face(1, noise=10)), top_k=5).json()["faces"][0]["candidates"]

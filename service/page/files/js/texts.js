@@ -225,7 +225,7 @@ export const texts = {
 
   system: {
     lead: "What is running, and how it does.",
-    state: "State", ready: "Ready", notReady: "Not ready", detector: "Detector", device: "Device", precision: "Precision",
+    state: "State", ready: "Ready", notReady: "Not ready", detector: "Detector", runtime: "Computed by", device: "Device", precision: "Precision",
     people: "People", photos: "Photos",
     metrics: "At a glance", requests: "Requests answered", failed: "Answers 5xx", mean: "Mean time of an identification", faces: "Faces by decision", queue: "Waiting for a worker",
     noMetrics: (why) => `No figures: ${why}`,

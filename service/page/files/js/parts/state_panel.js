@@ -12,7 +12,7 @@ export function statePanel() {
   const state = h("div", {}, texts.common.loading);
   const figures = h("div", {}, texts.common.loading);
   ask("GET", "/readyz").then(
-    (ready) => fill(state, h("p", {}, h("span", { class: "tag match" }, words.ready)), h("dl", {}, fact(words.detector, ready.detector), fact(words.device, ready.device), fact(words.precision, ready.precision), ready.subject_count === null ? null : [fact(words.people, count(ready.subject_count)), fact(words.photos, count(ready.template_count))])),
+    (ready) => fill(state, h("p", {}, h("span", { class: "tag match" }, words.ready)), h("dl", {}, fact(words.detector, ready.detector), fact(words.runtime, ready.embedder_runtime), fact(words.device, ready.device), fact(words.precision, ready.precision), ready.subject_count === null ? null : [fact(words.people, count(ready.subject_count)), fact(words.photos, count(ready.template_count))])),
     (error) => fill(state, note(`${words.notReady}: ${error.message}`, "bad")),
   );
   ask("GET", "/metrics", { raw: true })
