@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import ActionChains, Keys
 
+from benchmarks.chromium import PHONE
 from benchmarks.page_tour import tour
 from tests.browser.conftest import PageMaker, PageOfPeople
 
@@ -116,6 +117,21 @@ def test_dialogs_fit_and_have_no_serious_fault(any_page: PageOfPeople, axe: str)
     page.until(lambda: len(page.all("#duplicate img")) == 2, "both faces")
     assert findings(page, axe) == []
     check_fits(page, "duplicate")
+
+
+def test_on_a_phone_rows_of_tables_are_blocks(make_page: PageMaker, axe: str) -> None:
+    page = make_page(PHONE).open("system")
+    page.write("#key-name", "Mine")
+    page.one('#keys input[value="admin"]').click()
+    page.press("Make it", "#keys")
+    cells = page.until(lambda: page.all("#keys tbody td"), "the key")
+    assert [cell.text for cell in cells] == ["Mine", "admin", "all collections", "never", "Remove"]
+    assert len({cell.rect["x"] for cell in cells}) == 1
+    titled = "return getComputedStyle(arguments[0], '::before').content"
+    assert page.driver.execute_script(titled, cells[1]) == '"May: "'
+    assert findings(page, axe) == []
+    check_fits(page, "keys")
+    page.driver.execute_script("sessionStorage.clear()")
 
 
 def test_the_first_view_is_small(page: PageOfPeople) -> None:
