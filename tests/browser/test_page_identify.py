@@ -5,8 +5,10 @@ import shlex
 import subprocess
 
 import pytest
+from selenium.webdriver.remote.webelement import WebElement
 
-from tests.browser.conftest import PEOPLE, STRANGERS, PageOfPeople
+from benchmarks.chromium import PHONE
+from tests.browser.conftest import PEOPLE, STRANGERS, PageMaker, PageOfPeople
 
 GROUP = ((12, 1), (39, 1), STRANGERS[0], (3, 1))
 FOUND = [("match", "Cleo"), ("match", "Ben"), ("match", "Ada"), ("unknown", "unknown")]
@@ -41,6 +43,30 @@ def test_boxes_lie_on_the_faces_of_the_photo(page: PageOfPeople) -> None:
         assert box["x"] - image["x"] == pytest.approx(left * scale, abs=2)
         assert box["y"] - image["y"] == pytest.approx(top * scale, abs=2)
         assert box["width"] == pytest.approx(side * scale, abs=2)
+
+
+def test_names_of_near_neighbours_do_not_cover_each_other(make_page: PageMaker) -> None:
+    page = make_page(PHONE)
+    page.enrol_at_once({"Ada": 12, "Maria Magdalena of a long name": 39})
+    page.open("identify")
+
+    def labels(many: int) -> list[WebElement]:
+        found = page.until(
+            lambda: page.all(f".box:nth-child({many}) span") and page.all(".box span")
+        )
+        for i, one in enumerate(a.rect for a in found):
+            for other in (b.rect for b in found[i + 1 :]):
+                beside = one["x"] >= other["x"] + other["width"]
+                assert beside or one["x"] + one["width"] <= other["x"]
+        return found
+
+    page.identify(page.photo("four", (12, 1), STRANGERS[0], (39, 1), STRANGERS[1]))
+    assert {label.text for label in labels(4)} >= {"Ada", "Maria Magdalena of a long name"}
+    page.identify(page.photo("nine", *[(12, 1), (39, 1), STRANGERS[0]] * 3))
+    drawn = "return getComputedStyle(arguments[0], '::before').content"
+    numbers = {page.driver.execute_script(drawn, label) for label in labels(9)}
+    assert numbers == {f'"{number}"' for number in range(1, 10)}
+    assert [card.text for card in page.all(".place")] == [str(n) for n in range(1, 10)]
 
 
 def test_a_dragged_threshold_has_the_service_decide_anew(any_page: PageOfPeople) -> None:
@@ -129,7 +155,7 @@ def test_a_photo_comes_by_drop_by_paste_and_by_webcam(page: PageOfPeople) -> Non
         page.one("article.face")
         assert page.faces() == [("match", "Ada")], way
     page.open("identify")
-    page.press("Take one with the webcam")
+    page.press("Camera")
     page.says("Look into the camera.")
     page.until(
         lambda: page.driver.execute_script("return document.querySelector('video').videoWidth")

@@ -38,6 +38,7 @@ export function showBlob(image, blob) {
   const url = URL.createObjectURL(blob);
   image.src = url;
   image.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
-  image.addEventListener("error", () => URL.revokeObjectURL(url), { once: true });
+  // What is no picture leaves its place empty.
+  image.addEventListener("error", () => (URL.revokeObjectURL(url), (image.style.visibility = "hidden")), { once: true });
   return image;
 }

@@ -3,8 +3,9 @@
 import * as numbers from "./numbers.js";
 
 const { count, percent } = numbers;
-const photos = (many) => (many === 1 ? "1 photo" : `${count(many)} photos`);
-const people = (many) => (many === 1 ? "1 person" : `${count(many)} people`);
+const counted = (many, one, more) => `${count(many)} ${many === 1 ? one : more}`;
+const photos = (many) => counted(many, "photo", "photos");
+const people = (many) => counted(many, "person", "people");
 
 export const texts = {
   brand: "OneGlance",
@@ -13,8 +14,8 @@ export const texts = {
   views: { identify: "Identify", enrol: "Enrol", people: "People", decisions: "Decisions", unknowns: "Unknowns", system: "System" },
 
   common: {
-    cancel: "Cancel", close: "Close", undo: "Undo", remove: "Remove", save: "Save", copy: "Copy", copied: "Copied.",
-    loading: "Loading …", again: "Try again", name: "Name", optional: "optional", noName: "no name", moment: numbers.moment,
+    cancel: "Cancel", undo: "Undo", remove: "Remove", save: "Save", copy: "Copy", copied: "Copied.",
+    loading: "Loading …", name: "Name",
   },
 
   api: {
@@ -38,7 +39,7 @@ export const texts = {
     one: "Drop a photo here, or paste one.",
     several: "Drop photos here, or paste them.",
     pick: (many) => (many ? "Choose photos" : "Choose a photo"),
-    webcam: "Take one with the webcam",
+    webcam: "Camera",
     hint: "JPEG, PNG or WebP. Nothing leaves this service.",
   },
 
@@ -57,15 +58,13 @@ export const texts = {
 
   identify: {
     lead: "Who is in this photo? Every face is answered: somebody who is enrolled, or unknown.",
-    another: "Another photo",
     photo: "The photo that was identified",
     looking: "Looking …",
     found: (faces, known) => `${faces === 0 ? "No face" : faces === 1 ? "1 face" : `${faces} faces`} found${faces ? `, ${known} known` : ""}.`,
     noFace: "There is no face in this photo, or none that is large enough. Try one with the face closer and looking ahead.",
-    unknown: "unknown",
-    undecided: "not decided",
-    noneNear: "Nobody is enrolled yet, so there is nobody to compare with.",
-    nearest: (name) => `Nearest: ${name}`,
+    match: "match", unknown: "unknown", undecided: "not decided",
+    noneNear: "Nobody is enrolled yet, so there is nobody to compare with.", enrolFirst: "Enrol somebody",
+    nearest: "Nearest: ", next: "Next nearest: ",
     face: (place, who) => `Face ${place}: ${who}`,
     confirm: "Confirm", reject: "Not this person", confirmed: "Confirmed.", rejected: "Noted: not this person.", takenBack: "Taken back.",
     isWho: (name) => `It is ${name}`, isNotWho: (name) => `Not ${name}`,
@@ -78,7 +77,7 @@ export const texts = {
     targetDefault: "as the service is set",
     byYou: (value) => `You have set the threshold to ${numbers.similarity(value)}: nothing is known of how many strangers it lets through. The stated rate is one click away.`,
     rate: (share) => `Expected false positives: at most ${percent(share)} of strangers are called a match.`,
-    bound: (share) => `95 % bound ${percent(share)}.`,
+    bound: (share) => `With 95\u00a0% confidence it is no more than ${percent(share)}.`,
     among: (many) => `Among ${people(many)} enrolled.`,
     evidence: (strangers, subjects, whose) => `Measured with ${count(strangers)} strangers in a gallery of ${count(subjects)}, ${whose === "collection" ? "this collection's own calibration" : "the bundle's calibration"}.`,
     basis: { measured: "Measured at this size.", interpolated: "Interpolated between measured sizes.", estimate: "An estimate for this size." },
@@ -101,7 +100,6 @@ export const texts = {
     keepCrop: "Keep the cropped picture of the face, to show it here and to change models later",
     photosTitle: "Photos",
     go: (many) => (many ? `Enrol with ${photos(many)}` : "Enrol"),
-    noPhotos: "No photos yet.",
     state: {
       looking: "Looking for faces …", ready: "Ready.", picked: "Ready, with the face that you picked.",
       pick: (many) => `${many} faces: pick the one to enrol.`, noFace: "No face found: choose another photo.",
@@ -150,11 +148,11 @@ export const texts = {
     noName: (id) => `no name (${id.slice(0, 8)})`,
     deleted: (name) => `${name} is deleted.`, kept: (name) => `${name} is kept.`,
     notDeleted: (name, why) => `${name} was not deleted: ${why}`,
-    health: "Look for mistakes",
+    health: "Find mistakes",
   },
 
   subject: {
-    back: "All people",
+    back: "← All people",
     gone: "There is nobody with this id any more.",
     facts: "What is known", id: "Id", externalId: "Your own id", consent: "Consent", enrolled: "Enrolled", expires: "Expires", metadata: "Further facts",
     rename: "Name", renamed: "Saved.",
@@ -162,17 +160,17 @@ export const texts = {
     deletePhoto: (place) => `Delete photo ${place}`, deletePhotoTitle: "Delete this photo?",
     deletePhotoWords: "Searches stop finding the person by it. It cannot be undone.", photoDeleted: "The photo is deleted.",
     deletePhotoLabel: "Delete", photoOf: (place, name) => `Photo ${place} of ${name}`,
-    more: "Enrol more photos",
-    merge: "Merge into somebody else", mergeTitle: (name) => `Merge ${name} into …`,
+    more: "Add photos",
+    merge: "Merge …", mergeGo: "Merge", mergeTitle: (name) => `Merge ${name} into …`,
     mergeWords: "All photos go to the other one, and this one is removed. It cannot be undone.",
-    mergeNone: "Nobody else is called so.", mergeInto: (name) => `Merge into ${name}`, merged: (name) => `Merged into ${name}.`,
+    mergeNone: "Nobody else is called so.", merged: (name) => `Merged into ${name}.`,
     delete: "Delete",
   },
 
   health: {
     title: "Gallery health",
     lead: "Looks for people who were enrolled twice, photos under the wrong name, and photos that look like nobody. It changes nothing.",
-    back: "All people", go: "Look now", busy: "Looking …",
+    back: "← All people", go: "Look now", busy: "Looking …",
     seen: (subjects, templates) => `${people(subjects)} with ${photos(templates)} looked at.`,
     fine: "Nothing looks wrong.",
     duplicates: "Perhaps one person", duplicate: (similarity) => `Similarity ${numbers.similarity(similarity)}`,
@@ -185,7 +183,7 @@ export const texts = {
   decisions: {
     lead: "What a threshold does with your own people: how many strangers come through, how many of yours are missed.",
     calibrate: "Calibrate", recalibrate: "Calibrate anew",
-    calibrateWords: "Searches the collection for its own people. 30 people show a rate of 10 %, 300 one of 1 %; photos of strangers help.",
+    calibrateWords: "Searches the collection for its own people. 30 people show a rate of 10\u00a0%, 300 one of 1\u00a0%; photos of strangers help.",
     strangers: "Photos of strangers", strangersHint: "Optional: one of each, nobody enrolled. They are not kept.",
     busy: "Measuring …", done: "Calibrated.",
     none: "This collection has no calibration of its own yet. Thresholds come from the bundle.",
@@ -198,13 +196,14 @@ export const texts = {
     histogramWords: "Histogram: share of searches by similarity, of enrolled people and of strangers",
     det: "Missed against let through (DET)",
     detWords: "Curve: share of enrolled people missed (FNIR) against share of strangers let through (FPIR), both logarithmic",
+    detLeast: (fnir, fpir) => `A logarithmic axis has no 0: none missed lies at ${percent(fnir)}, none let through at ${percent(fpir)}, half of one search.`,
     fpirAxis: "strangers let through (FPIR)", fnirAxis: "missed (FNIR)", similarityAxis: "similarity", shareAxis: "share of searches",
     line: "Threshold", lineHint: "Drag the line in the histogram, or this handle.",
     fpir: "Strangers let through (FPIR)", fnir: "Enrolled people missed (FNIR)",
-    bound: (share) => `at most ${percent(share)} with 95 % confidence`, interval: (low, high) => `95 % interval ${percent(low)} to ${percent(high)}`,
+    bound: (share) => `at most ${percent(share)} with 95\u00a0% confidence`, interval: (low, high) => `95\u00a0% interval ${percent(low)} to ${percent(high)}`,
     fnirNone: "too few people with two photos to say",
     size: "If the gallery grows", sizeWords: "The same threshold among more people: each one enrolled is another chance for a stranger (an estimate, docs/adr/0011).",
-    sizeSubjects: "Enrolled", sizeFpir: "Strangers let through",
+    sizeSubjects: "Enrolled", sizeFpir: "Strangers let through", sizeBound: "At most, with 95\u00a0% confidence",
     points: "Thresholds for stated rates", target: "Target", threshold: "Threshold", unsupported: "cannot be shown",
     use: (target) => `Show the threshold for ${target}`,
     recent: "Recent answers", recentNone: "Nothing was identified in this tab yet.", recentWords: "Your word counts when the collection is calibrated the next time.",
@@ -227,17 +226,17 @@ export const texts = {
     lead: "What is running, and how it does.",
     state: "State", ready: "Ready", notReady: "Not ready", detector: "Detector", runtime: "Computed by", device: "Device", precision: "Precision",
     people: "People", photos: "Photos",
-    metrics: "At a glance", requests: "Requests answered", failed: "Answers 5xx", mean: "Mean time of an identification", faces: "Faces by decision", queue: "Waiting for a worker",
+    metrics: "At a glance", requests: "Requests answered", failed: "Failed in the service (5xx)", mean: "Mean time of an identification", faces: "Faces by decision", queue: "Requests waiting for a worker",
     noMetrics: (why) => `No figures: ${why}`,
     bundles: "Bundles", version: "Version", licence: "Licence", input: "Takes", inputs: { five_point_112: "faces", none: "whole images" },
     calibrated: "Calibrated for", sizes: (sizes) => (sizes.length ? `galleries of ${sizes.map(count).join(", ")}` : "no gallery: calibrate on your own"),
-    limits: "Not fit for", card: "Model card: figures and training data", figure: "Figure", value: "Value", data: "Data", terms: "Terms", trainedOn: (images, identities) => `${count(images)} images of ${count(identities)}`, sha: "SHA-256", size: "Numbers of an embedding", isDefault: "the service's own",
+    limits: "Not fit for", card: "Model card: figures and training data", figure: "Figure", value: "Value", data: "Data", terms: "Terms", trainedOn: (images, identities) => `${counted(images, "image", "images")} of ${counted(identities, "identity", "identities")}`, sha: "SHA-256", embedding: "Embedding", numbers: (many) => `${count(many)} numbers`, isDefault: "the service's own",
     collections: "Collections", collection: "Collection", bundle: "Bundle", noBundle: "not served now", newCollection: "New collection", make: "Make it",
     deleteCollection: (id) => `Delete collection ${id}`, deleteCollectionTitle: (id) => `Delete ${id} with everybody in it?`, deleteCollectionWords: "It cannot be undone.",
     keys: "API keys", noKeys: "There is no key: whoever reaches this service may do everything.", keysDenied: (why) => `Keys cannot be shown: ${why}`,
     scopes: "May", allCollections: "all collections", ends: "Ends", never: "never",
     newKey: "New key", keyName: "Name of the key", keyCollections: "Collections", keyCollectionsHint: "Separated by commas; empty for all.",
-    keyTold: "This key is shown once. Keep it where only its user reads it.", keyUse: "Use it here", deleteKey: (name) => `Delete key ${name}`, deleteKeyTitle: (name) => `Delete the key ${name}?`,
+    keyTold: "This key is shown once. Keep it where only its user reads it.", deleteKey: (name) => `Delete key ${name}`, deleteKeyTitle: (name) => `Delete the key ${name}?`,
     deleteKeyWords: "Whoever uses it is refused from then on.",
     firstKey: "The first key must be of the scope admin. From then on every request needs a key.",
     scope: { identify: "identify, verify, detect", enroll: "enrol, people, feedback, calibration", embed: "raw embeddings", metrics: "figures", admin: "everything" },

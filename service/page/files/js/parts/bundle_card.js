@@ -18,7 +18,7 @@ export function bundleCard(bundle) {
       fact(words.licence, bundle.license),
       fact(words.input, words.inputs[bundle.input] || bundle.input),
       fact(words.calibrated, words.sizes(bundle.calibrated_subjects)),
-      fact(words.size, String(bundle.embedding_size)),
+      fact(words.embedding, words.numbers(bundle.embedding_size)),
       fact(words.sha, h("code", {}, bundle.sha256)),
     ),
     h("h4", {}, words.limits),

@@ -57,12 +57,12 @@ function rate(label, id, share, sentence) {
 function grown(point, subjects) {
   return GROWTH.map((times) => {
     const [share, bound] = [point.fpir, point.fpir_upper95].map((one) => among(one, subjects, subjects * times));
-    return h("tr", {}, h("td", { class: "number" }, count(subjects * times)), h("td", { class: "number" }, percent(share)), h("td", {}, words.bound(bound)));
+    return h("tr", {}, h("td", { class: "number" }, count(subjects * times)), h("td", { class: "number" }, percent(share)), h("td", { class: "number" }, percent(bound)));
   });
 }
 
 function size(body) {
-  const head = h("tr", {}, h("th", { scope: "col", class: "number" }, words.sizeSubjects), h("th", { scope: "col", class: "number" }, words.sizeFpir), h("td", {}));
+  const head = h("tr", {}, [words.sizeSubjects, words.sizeFpir, words.sizeBound].map((title) => h("th", { scope: "col", class: "number" }, title)));
   return h("section", { class: "panel", id: "growth" }, h("h2", {}, words.size), h("p", { class: "quiet small" }, words.sizeWords), h("div", { class: "scroll-x" }, h("table", {}, h("thead", {}, head), body)));
 }
 

@@ -6,6 +6,7 @@ import { count } from "../numbers.js";
 import { session } from "../session.js";
 import { texts } from "../texts.js";
 import { sure } from "./dialog.js";
+import { table } from "./table.js";
 import { toast } from "./toast.js";
 
 const words = texts.system;
@@ -37,22 +38,21 @@ export function collectionsPanel() {
     }
   }
 
-  const rows = session.collections.map((one) =>
-    h(
-      "tr",
-      {},
-      h("td", {}, one.id, " ", one.default ? h("span", { class: "tag match" }, words.isDefault) : null),
-      h("td", {}, one.bundle?.id || words.noBundle),
-      h("td", { class: "number" }, count(one.subject_count)),
-      h("td", { class: "number" }, count(one.template_count)),
-      h("td", {}, one.default ? null : button(texts.common.remove, () => remove(one), { class: "slim", "aria-label": `${texts.common.remove}: ${words.deleteCollection(one.id)}` })),
-    ));
-  const head = [[words.collection], [words.bundle], [words.people, "number"], [words.photos, "number"]].map(([title, kind]) => h("th", { scope: "col", class: kind }, title));
+  const rows = session.collections.map((one) => ({
+    cells: [
+      [one.id, " ", one.default ? h("span", { class: "tag match" }, words.isDefault) : null],
+      one.bundle?.id || words.noBundle,
+      count(one.subject_count),
+      count(one.template_count),
+      one.default ? null : button(texts.common.remove, () => remove(one), { class: "slim", "aria-label": `${texts.common.remove}: ${words.deleteCollection(one.id)}` }),
+    ],
+  }));
+  const columns = [words.collection, words.bundle, { title: words.people, kind: "number" }, { title: words.photos, kind: "number" }, null];
   return h(
     "section",
     { class: "panel", id: "collections" },
     h("h2", {}, words.collections),
-    h("div", { class: "scroll-x", tabIndex: 0, role: "group", "aria-label": words.collections }, h("table", {}, h("thead", {}, h("tr", {}, head, h("td", {}))), h("tbody", {}, rows))),
+    table(words.collections, columns, rows),
     h("p", {}),
     h("form", { on: { submit: make } }, field(words.newCollection, name), session.bundles.length > 1 ? field(words.bundle, bundle) : null, h("button", { type: "submit" }, words.make)),
     said,

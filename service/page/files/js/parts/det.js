@@ -38,10 +38,11 @@ export function det({ curve, mated_searches: mated, nonmated_searches: nonmated 
     axes: [axis(words.fpirAxis, decades), axis(words.fnirAxis, { size: 64, ...decades })],
     series: [{}, { stroke: colour("accent"), width: 2, points: { show: false } }],
   });
-  const element = plot(words.detWords, options, [rows.map(([x]) => x), rows.map(([, y]) => y)], (made) => {
+  const drawn = plot(words.detWords, options, [rows.map(([x]) => x), rows.map(([, y]) => y)], (made) => {
     shown = made;
     made.over.append(mark);
     place();
   });
+  const element = h("div", {}, drawn, h("p", { class: "quiet small" }, words.detLeast(least.fnir, least.fpir)));
   return { element, at: (value) => ((threshold = value), place()) };
 }

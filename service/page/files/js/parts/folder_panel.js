@@ -57,7 +57,7 @@ export function folderPanel() {
     try {
       const rows = await reportOf(sent);
       fill(said, ending, summary(rows));
-      fill(report, folderReport(rows), button(words.folderDismiss, () => (forgetSent(), fill(said), fill(report))));
+      fill(report, folderReport(rows, button(words.folderDismiss, () => (forgetSent(), fill(said), fill(report)))));
     } catch (error) {
       if (error.status === 404) forgetSent();
       fill(said, ending || note(error.message, "bad"));

@@ -3,13 +3,17 @@
 import { button, h } from "../dom.js";
 import { csvOf } from "../folder.js";
 import { texts } from "../texts.js";
+import { table } from "./table.js";
 
 const words = texts.enrol;
 const ROWS_SHOWN = 200;
 const GOOD = ["enrolled", "already_enrolled"];
 
-/** rows: [{path, outcome, detail}]. Those that somebody should look at come first where not all are shown. */
-export function folderReport(rows) {
+/**
+ * rows: [{path, outcome, detail}]. Those that somebody should look at come first where not all are shown.
+ * `dismiss` is a button that puts it away.
+ */
+export function folderReport(rows, dismiss) {
   const { columns, outcome } = words;
   const sorted = rows.length > ROWS_SHOWN ? [...rows].sort((a, b) => GOOD.includes(a.outcome) - GOOD.includes(b.outcome)) : rows;
   const shown = sorted.slice(0, ROWS_SHOWN);
@@ -23,7 +27,7 @@ export function folderReport(rows) {
     {},
     h("h3", {}, words.report),
     rows.length > shown.length ? h("p", { class: "quiet small" }, words.reportPart(shown.length, rows.length)) : null,
-    h("div", { class: "scroll-x", tabIndex: 0, role: "group", "aria-label": words.report }, h("table", { id: "report" }, h("thead", {}, h("tr", {}, Object.values(columns).map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, shown.map((row) => h("tr", { data: { outcome: row.outcome } }, h("td", {}, row.path), h("td", {}, outcome[row.outcome]), h("td", {}, row.detail || "")))))),
-    save,
+    table(words.report, Object.values(columns), shown.map((row) => ({ cells: [row.path, outcome[row.outcome], row.detail || ""], data: { outcome: row.outcome } })), { id: "report" }),
+    h("div", { class: "row" }, save, dismiss),
   );
 }

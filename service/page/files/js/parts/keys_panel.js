@@ -5,6 +5,7 @@ import { button, field, fill, h, note, tick } from "../dom.js";
 import { moment } from "../numbers.js";
 import { texts } from "../texts.js";
 import { sure } from "./dialog.js";
+import { table } from "./table.js";
 import { toast } from "./toast.js";
 
 const words = texts.system;
@@ -19,7 +20,7 @@ export function keysPanel() {
   async function show() {
     try {
       const { keys } = await ask("GET", "/v1/keys");
-      fill(list, keys.length ? table(keys, remove) : [note(words.noKeys, "warn"), h("p", { class: "quiet small" }, words.firstKey)]);
+      fill(list, keys.length ? listed(keys, remove) : [note(words.noKeys, "warn"), h("p", { class: "quiet small" }, words.firstKey)]);
     } catch (error) {
       fill(list, note(words.keysDenied(error.message)));
     }
@@ -71,17 +72,15 @@ export function keysPanel() {
   );
 }
 
-function table(keys, remove) {
-  const head = [texts.common.name, words.scopes, words.keyCollections, words.ends].map((title) => h("th", { scope: "col" }, title));
-  const rows = keys.map((one) =>
-    h(
-      "tr",
-      {},
-      h("td", {}, one.name),
-      h("td", {}, one.scopes.join(", ")),
-      h("td", {}, one.collections ? one.collections.join(", ") : words.allCollections),
-      h("td", {}, one.expires_at ? moment(one.expires_at) : words.never),
-      h("td", {}, button(texts.common.remove, () => remove(one), { class: "slim", "aria-label": `${texts.common.remove}: ${words.deleteKey(one.name)}` })),
-    ));
-  return h("div", { class: "scroll-x", tabIndex: 0, role: "group", "aria-label": words.keys }, h("table", {}, h("thead", {}, h("tr", {}, head, h("td", {}))), h("tbody", {}, rows)));
+function listed(keys, remove) {
+  const rows = keys.map((one) => ({
+    cells: [
+      one.name,
+      one.scopes.join(", "),
+      one.collections ? one.collections.join(", ") : words.allCollections,
+      one.expires_at ? moment(one.expires_at) : words.never,
+      button(texts.common.remove, () => remove(one), { class: "slim", "aria-label": `${texts.common.remove}: ${words.deleteKey(one.name)}` }),
+    ],
+  }));
+  return table(words.keys, [texts.common.name, words.scopes, words.keyCollections, words.ends, null], rows);
 }

@@ -46,7 +46,7 @@ export async function mergeWish(subject) {
   look();
   const isMerging = await dialog(words.mergeTitle(nameOf(subject)), h("div", {}, h("p", {}, words.mergeWords), field(texts.people.search, search), list), [
     { label: texts.common.cancel, value: false },
-    { label: words.merge, value: true, kind: "danger main" },
+    { label: words.mergeGo, value: true, kind: "danger main" },
   ]);
   stop.abort();
   return isMerging ? chosen : null;

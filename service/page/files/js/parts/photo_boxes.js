@@ -2,6 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { showBlob } from "../pictures.js";
+import { boxLabel, fitLabels } from "./box_labels.js";
 
 /**
  * An element that shows `blob`, and a function draw(boxes) for what lies over it. boxes: [{bbox, label,
@@ -15,12 +16,12 @@ export function photoWithBoxes(blob, alt) {
   const place = () => {
     const { naturalWidth: width, naturalHeight: height } = image;
     if (!width) return;
-    fill(over, boxes.map(({ bbox, label, kind, words, onClick }) => {
+    element.style.setProperty("--ratio", width / height);
+    fill(over, boxes.map(({ bbox, label, kind, words, onClick }, number) => {
       const inside = bbox.y + bbox.height > 0.9 * height;
-      const rightmost = bbox.x > 0.6 * width;
       return h("button", {
         type: "button",
-        class: ["box", kind, inside && "inside", rightmost && "rightmost"].filter(Boolean).join(" "),
+        class: ["box", kind, inside && "inside"].filter(Boolean).join(" "),
         "aria-label": words,
         disabled: !onClick,
         style: {
@@ -28,9 +29,11 @@ export function photoWithBoxes(blob, alt) {
           width: `${(100 * bbox.width) / width}%`, height: `${(100 * bbox.height) / height}%`,
         },
         on: { click: () => onClick?.() },
-      }, label ? h("span", {}, label) : null);
+      }, label ? boxLabel(label, number + 1) : null);
     }));
+    fitLabels(element);
   };
   image.addEventListener("load", place);
+  new ResizeObserver(() => fitLabels(element)).observe(element);
   return { element, draw: (given) => ((boxes = given), place()) };
 }

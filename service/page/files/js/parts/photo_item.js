@@ -21,7 +21,7 @@ export class PhotoItem {
     this.pick = h("div", { class: "wide" });
     this.away = button(texts.common.remove, () => ((this.gone = true), changed()), { class: "slim", "aria-label": words.removePhoto(file.name) });
     this.image = showBlob(h("img", { alt: "" }), file);
-    this.element = h("li", { class: "photo-item", data: { file: file.name } }, this.image, h("div", {}, h("h3", {}, file.name), this.words), this.away, this.pick);
+    this.element = h("li", { class: "photo-item", data: { file: file.name } }, this.image, h("h3", {}, file.name), this.away, this.words, this.pick);
     this.say("looking");
     this.look();
   }

@@ -19,7 +19,7 @@ function library() {
 export function axis(label, more = {}) {
   // uPlot takes a filter that is undefined for one.
   const marks = { stroke: colour("line"), width: 1, ...(more.filter ? { filter: more.filter } : {}) };
-  return { label, stroke: colour("quiet"), grid: marks, ticks: marks, font: "12px system-ui, sans-serif", labelFont: "13px system-ui, sans-serif", labelSize: 22, ...more };
+  return { label, stroke: colour("quiet"), grid: marks, ticks: marks, font: "12px system-ui, sans-serif", labelFont: "13px system-ui, sans-serif", labelSize: 22, size: 34, ...more };
 }
 
 /**

@@ -24,7 +24,8 @@ export function statePanel() {
 function glance(all) {
   const identified = (labels) => labels.path === "/v1/identify";
   const times = sum(all, "oneglance_request_seconds_count", identified);
-  const decisions = ["match", "unknown", "not_evaluated"].map((one) => `${count(sum(all, "oneglance_decisions_total", ({ decision }) => decision === one))} ${one.replace("_", " ")}`);
+  const decided = { match: texts.identify.match, unknown: texts.identify.unknown, not_evaluated: texts.identify.undecided };
+  const decisions = Object.entries(decided).map(([one, said]) => `${count(sum(all, "oneglance_decisions_total", ({ decision }) => decision === one))} ${said}`);
   return [
     fact(words.requests, count(sum(all, "oneglance_requests_total"))),
     fact(words.failed, count(sum(all, "oneglance_requests_total", ({ status }) => status >= "500"))),

@@ -4,7 +4,7 @@ import { ask, formOf, jobResult } from "../api.js";
 import { button, field, fill, h, note } from "../dom.js";
 import { moment } from "../numbers.js";
 import { calibrationCurves } from "../parts/calibration_curves.js";
-import { kindOf, whoOf } from "../parts/face_cards.js";
+import { titleOf } from "../parts/face_cards.js";
 import { picture } from "../parts/thumbs.js";
 import { toast } from "../parts/toast.js";
 import { verdictButtons } from "../parts/verdict_buttons.js";
@@ -77,7 +77,7 @@ function recent() {
       h(
         "div",
         {},
-        h("h3", {}, whoOf(face.answer), " ", h("span", { class: `tag ${kindOf(face.answer)}` }, face.answer.decision.replace("_", " "))),
+        titleOf(face.answer),
         h("p", { class: "quiet small" }, face.answer.similarity === null ? "" : words.answered(face.answer.similarity)),
         verdictButtons(face),
       ),

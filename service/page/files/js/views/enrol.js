@@ -38,7 +38,7 @@ class EnrolForm {
     this.element = h(
       "div",
       { class: "two" },
-      h("section", { class: "panel" }, h("h2", {}, words.photosTitle), dropZone((files) => this.add(files), { many: true, words: texts.drop.several }), h("p", {}), this.list),
+      h("section", { class: "panel" }, h("h2", {}, words.photosTitle), dropZone((files) => this.add(files), { many: true, words: texts.drop.several }), this.list),
       h("section", { class: "panel" }, h("h2", { id: "who" }, words.who), this.who, tick(words.keepCrop, this.keepCrop), this.go, this.progress, this.result),
     );
   }
@@ -49,6 +49,8 @@ class EnrolForm {
   }
 
   add(files) {
+    // Who is enrolled makes room for the next.
+    for (const item of this.items) item.gone = item.state === "done";
     for (const file of files) {
       const item = new PhotoItem(file, () => this.show());
       this.items.push(item);

@@ -43,8 +43,8 @@ class Search {
     this.shown = photoWithBoxes(photo, words.photo);
     this.side = h("div", { id: "faces" }, h("p", {}, words.looking));
     this.panel = thresholdPanel((wish) => ((this.wish = wish), this.ask()));
-    this.below = h("div", { class: "even below" });
-    this.element = h("div", {}, h("div", { class: "two" }, h("div", {}, h("div", { class: "panel" }, this.shown.element), this.panel.element), this.side), this.below);
+    this.below = h("div", { class: "even" });
+    this.element = h("div", { class: "two answer" }, h("div", {}, h("div", { class: "panel" }, this.shown.element), this.panel.element), this.side, this.below);
     this.panel.element.hidden = true;
   }
 

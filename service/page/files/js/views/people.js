@@ -47,7 +47,7 @@ function listView(place) {
   }
 
   function showAll() {
-    if (!found) show(pages, words.showing(pages.length, pages.isWhole), words.none);
+    if (!found) show(pages, pages.length ? words.showing(pages.length, pages.isWhole) : "", words.none);
   }
 
   function showFound() {

@@ -31,9 +31,8 @@ export function subjectView(place, id) {
 
 function parts(subject, templates, load) {
   return [
-    h("h1", { id: "name" }, nameOf(subject)),
-    h("div", { class: "even" }, facts(subject, load), actions(subject)),
-    photos(subject, templates, load),
+    h("div", { class: "row apart" }, h("h1", { id: "name" }, nameOf(subject)), actions(subject)),
+    h("div", { class: "even below" }, facts(subject, load), photos(subject, templates, load)),
   ];
 }
 
@@ -54,8 +53,7 @@ function facts(subject, load) {
     "section",
     { class: "panel" },
     h("h2", {}, words.facts),
-    h("form", { on: { submit: save } }, field(words.rename, name), h("button", { type: "submit", id: "rename" }, texts.common.save)),
-    h("p", {}),
+    h("form", { class: "beside", on: { submit: save } }, field(words.rename, name), h("button", { type: "submit", id: "rename" }, texts.common.save)),
     h(
       "dl",
       {},
@@ -86,11 +84,7 @@ function actions(subject) {
     removeLater(subject);
     go("people");
   };
-  return h(
-    "section",
-    { class: "panel" },
-    h("div", { class: "row" }, h("a", { class: "button", href: `${link("enrol")}?subject=${encodeURIComponent(subject.id)}` }, words.more), button(words.merge, merge, { id: "merge" }), button(words.delete, remove, { class: "danger", id: "delete" })),
-  );
+  return h("div", { class: "row" }, h("a", { class: "button", href: `${link("enrol")}?subject=${encodeURIComponent(subject.id)}` }, words.more), button(words.merge, merge, { id: "merge" }), button(words.delete, remove, { class: "danger", id: "delete" }));
 }
 
 function photos(subject, templates, load) {

@@ -17,8 +17,7 @@ export function view(place) {
     h("p", { class: "lead" }, words.lead),
     statePanel(),
     h("h2", {}, words.bundles),
-    h("div", { class: "cards" }, session.bundles.map(bundleCard)),
-    h("p", {}),
+    h("div", { class: "even" }, session.bundles.map(bundleCard)),
     h("div", { class: "even" }, collectionsPanel(), keysPanel()),
   );
 }
