@@ -118,6 +118,11 @@ class TorchScriptEmbedder:
         return embeddings
 
 
+def exact_embed(bundle: Bundle) -> Embed:
+    """The bundle's own model in float32 on the CPU: what others are compared with."""
+    return _on("cpu", _frozen(load_torchscript(bundle, "cpu")))
+
+
 def _frozen(model: torch.jit.ScriptModule) -> Callable[[Tensor], Tensor]:
     """Weights become constants, which folds the normalisation layers into the convolutions.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from contract.bundle import Bundle
 from contract.errors import BundleError
-from service.embedder import Embeddings, Pixels, Precision, TorchScriptEmbedder
+from service.embedder import Embeddings, Pixels, Precision, exact_embed
 from service.graph_sessions import GraphRuntime, missing_package, open_session
 from service.parity import largest_shift
 from service.piece_size import fastest_piece
@@ -38,8 +38,7 @@ class GraphEmbedder:
         self._size = bundle.manifest.embedding.size
         self._session = open_session(runtime, onnx_graph(bundle), threads=threads)
         self._crops_at_once = fastest_piece(self._session, bundle.manifest)
-        exact = TorchScriptEmbedder(bundle, device="cpu", precision="float32")
-        shift = largest_shift(exact.embed, self.embed, bundle.manifest)
+        shift = largest_shift(exact_embed(bundle), self.embed, bundle.manifest)
         name = f"{bundle.manifest.name}@{bundle.manifest.version}"
         if not shift <= GRAPH_TOLERANCE:
             raise BundleError(
