@@ -87,7 +87,7 @@ def _serve(given: dict[str, Any]) -> int:
     except OneGlanceError as error:
         print(f"oneglance: will not start: {error}", file=sys.stderr)
         return 1
-    return graceful_server.serve(create_app(runtime), settings, told=runtime.ending.set)
+    return graceful_server.serve(create_app(runtime), settings, told=runtime.ending.begin)
 
 
 def _run_command(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,7 @@ from service.access.keyring import Keyring
 from service.access.opening import open_keyring
 from service.collections import Collections, ServedCollection
 from service.embedder import Embedder
-from service.ending import EndingError
+from service.ending import Ending, EndingError
 from service.exports import Exports
 from service.idempotency import Idempotency
 from service.imports.reports import Reports
@@ -58,7 +57,7 @@ class Runtime:
     reports: Reports
     keyring: Keyring
     tracing: Tracing | None
-    ending: Event = field(default_factory=Event)
+    ending: Ending = field(default_factory=Ending)
 
     @property
     def default(self) -> ServedCollection:
@@ -73,7 +72,7 @@ class Runtime:
     def check(self) -> None:
         """Compute one embedding and read the gallery: raises what a request would, and EndingError
         once the service was told to end."""
-        if self.ending.is_set():
+        if self.ending.begun:
             raise EndingError
         bundle = self.default.bundle
         spec = bundle.bundle.manifest.input
