@@ -10,6 +10,7 @@ import numpy as np
 # In place of a status: the connection was refused, or broke off before the answer's end.
 NO_ANSWER: Final = 0
 GOOD: Final = 200
+OVERLOADED: Final = 503
 
 
 @dataclass(frozen=True, slots=True)

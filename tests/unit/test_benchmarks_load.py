@@ -158,8 +158,14 @@ def test_each_bar_of_overload_can_be_missed() -> None:
 def test_each_bar_of_the_soak_can_be_missed(capsys: pytest.CaptureFixture[str]) -> None:
     assert soak.judged(loaded(50), 10)
     assert not soak.judged(loaded(50), 10.1)
-    assert not soak.judged(loaded(50, Asked(503, 0, 1, True)), 0)
-    assert capsys.readouterr().out.splitlines()[-1].startswith("100 photos in 0 minutes at 70%")
+    refusals = [Asked(503, 59.0, 1, True), Asked(503, 61.0, 1, True), Asked(503, 61.0, 1, True)]
+    assert soak.judged(loaded(50, *refusals[:2]), 0)
+    assert not soak.judged(loaded(50, *refusals), 0)
+    for status in (429, 500, NO_ANSWER):
+        assert not soak.judged(loaded(50, Asked(status, 0, 1)), 0)
+    lines = capsys.readouterr().out.splitlines()
+    assert "refused by minute: {0: 1, 1: 2}" in lines
+    assert lines[-1].startswith("100 photos in 0 minutes at 70%")
 
 
 def test_each_bar_of_the_callers_can_be_missed(capsys: pytest.CaptureFixture[str]) -> None:
