@@ -4,8 +4,8 @@
 
 A real server with a worker for each core and 1,000 subjects is asked about photos of Labeled Faces
 in the Wild by a stream of 70 % of its capacity, each request sent when it is due. Bars: the memory,
-by its slope after the first sixth, grows by 10 MB at most, and all answers are 200, but for 2 % that
-may be 503: a shared machine is slower for minutes, in which 70 % is more than it can do, and the
+by its slope after the first sixth, grows by 10 MB at most, and all answers are 200, but for 2 %
+that may be 503: a shared machine is slower for minutes, in which 70 % is more than it can do; these
 minutes are printed. In an hour at 30 photos a second 10 MB are 100 bytes a request, less than
 anything that one could leave behind; what allocators take and give back moves single readings by
 more, the slope by less. The last line is the figure; the exit status is not 0 where a bar does not
@@ -44,7 +44,9 @@ def measure(of: Scene, minutes: float) -> tuple[Load, MemoryWatch]:
 def judged(stream: Load, growth_mb: float) -> bool:
     """Says the figure; whether all bars hold."""
     refused = [one for one in stream.asked if one.status == OVERLOADED]
-    others = {status: n for status, n in stream.statuses.items() if status not in {GOOD, OVERLOADED}}
+    others = {
+        status: n for status, n in stream.statuses.items() if status not in {GOOD, OVERLOADED}
+    }
     share = len(refused) / len(stream.asked)
     minutes = Counter(int(one.due_s // 60) for one in refused)
     print(f"refused by minute: {dict(sorted(minutes.items())) or 'none'}")
