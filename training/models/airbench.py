@@ -20,23 +20,26 @@ from torch import Tensor, nn
 BLOCKS = 3
 WIDER = 4  # channels of the second and third block, by those of the first
 PATCH_PX = 2
-PATCH_NUMBERS = 3 * PATCH_PX**2
+PATCH_NUMBERS = PATCH_PX**2  # of a colour
 
 
 class Patches(nn.Module):
     """Pixels (B, 3, H, W) to 12 normalised numbers of each patch and their negatives (B, 24, h, w).
 
     stride: between patches; 1 lets them overlap. For 4 the pixels are averaged by twos before.
+    grey: 4 numbers, of the light alone (B, 8, h, w). The others are all zero on grey images, and a
+        normalisation of what they become multiplies gradients by its 1 / sqrt(eps), 316.
     """
 
     basis: Tensor
 
-    def __init__(self, stride: int) -> None:
+    def __init__(self, stride: int, *, grey: bool) -> None:
         super().__init__()
+        numbers = patch_numbers(grey=grey)
         self.halved = nn.AvgPool2d(2) if stride == 4 else nn.Identity()
         self.stride = min(stride, 2)
-        self.register_buffer("basis", _basis())
-        self.norm = nn.BatchNorm2d(PATCH_NUMBERS, affine=False)
+        self.register_buffer("basis", _basis()[:numbers])
+        self.norm = nn.BatchNorm2d(numbers, affine=False)
 
     def forward(self, pixels_B3HW: Tensor) -> Tensor:
         pixels_B3HW = self.halved(pixels_B3HW)
@@ -44,10 +47,15 @@ class Patches(nn.Module):
         return torch.cat([numbers, -numbers], dim=1).relu()
 
 
-def airbench(*, width: int, stride: int) -> nn.Sequential:
+def patch_numbers(*, grey: bool) -> int:
+    """How many numbers a patch has; each goes on with its negative."""
+    return PATCH_NUMBERS if grey else 3 * PATCH_NUMBERS
+
+
+def airbench(*, width: int, stride: int, grey: bool) -> nn.Sequential:
     """The network up to its last feature map. width: channels of the first block."""
-    parts: OrderedDict[str, nn.Module] = OrderedDict(patches=Patches(stride))
-    before = 2 * PATCH_NUMBERS
+    parts: OrderedDict[str, nn.Module] = OrderedDict(patches=Patches(stride, grey=grey))
+    before = 2 * patch_numbers(grey=grey)
     for number in range(BLOCKS):
         after = width * (WIDER if number else 1)
         parts[f"block{number + 1}"] = nn.Sequential(
@@ -78,7 +86,9 @@ def begin_as_identity(backbone: nn.Module) -> None:
 
 
 def _basis() -> Tensor:
-    """Orthonormal filters (12, 3, 2, 2): 3 colours by mean, two slopes and the diagonal."""
+    """Orthonormal filters (12, 3, 2, 2): 3 colours, light first, by mean, two slopes and the
+    diagonal.
+    """
     colours = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])
     colours = nn.functional.normalize(colours, dim=1)
     line = torch.tensor([[1.0, 1.0], [1.0, -1.0]]) / math.sqrt(2)

@@ -29,7 +29,7 @@ def make_backbone(config: ModelConfig) -> nn.Sequential:
     if config.backbone in RESNETS:
         return _resnet(config)
     if config.backbone == "airbench":
-        return airbench(width=config.width, stride=config.stem_stride)
+        return airbench(width=config.width, stride=config.stem_stride, grey=config.grey)
     if config.backbone == "densenet161":
         return _densenet161()
     if config.backbone == "mobilenet_v2":

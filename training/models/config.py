@@ -62,6 +62,7 @@ class ModelConfig:
     stem, ResNets only: `imagenet` is torchvision's 7 x 7 of stride 2 and a max pool; `small` is a
         3 x 3 convolution, with `stem_stride` 1, 2, or 4 (2 and a max pool).
     stem_stride of `airbench`: between its patches; 4 is 2 after an average over 2 x 2 pixels.
+    grey, `airbench` only: it looks at the light of its patches alone; for images without colours.
     width, ResNets and `airbench` only: channels of the first stage (64 in the papers). Do not train
         fewer than 8 on the CPU: torch 2.14's backward pass was seen to corrupt memory then.
     pretrained: weights that others trained, each for its backbones: `imagenet` (ResNets,
@@ -91,6 +92,7 @@ class ModelConfig:
     side_px: int = 112
     stem: Stem = "small"
     stem_stride: int = 2
+    grey: bool = False
     width: int = 64
     pretrained: Pretrained = "none"
     keep_statistics: bool = False
@@ -162,6 +164,8 @@ class ModelConfig:
             self._leave_out("stem_stride", "the stem 'imagenet' always has a stride of 4")
         if self.backbone not in RESNETS:
             self._leave_out("stem", f"{self.backbone} has one form only")
+        if self.backbone != "airbench":
+            self._leave_out("grey", f"{self.backbone} looks at all colours")
         if self.backbone not in OF_ANY_WIDTH:
             for name in ("stem_stride", "width"):
                 self._leave_out(name, f"{self.backbone} has one form only")
