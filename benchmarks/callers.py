@@ -11,7 +11,6 @@ exit status is not 0 where a bar does not hold.
 
 import argparse
 import os
-import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 
 from benchmarks.lfw_people import DataMissingError
 from benchmarks.load.record import GOOD, Load
+from benchmarks.load.rounds import MORE_THROUGHPUT, P99_TO_P50, more_throughput, unevenness
 from benchmarks.load.scene import Scene, scene
 from benchmarks.server import ServerError
 from contract.errors import OneGlanceError
@@ -26,7 +26,6 @@ from contract.errors import OneGlanceError
 ROUNDS = 5
 SECONDS = 8.0
 MANY = 16
-MORE_THROUGHPUT, P99_TO_P50 = 1.6, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,8 @@ def measure(of: Scene, *, rounds: int, seconds: float) -> list[Round]:
 
 def judged(rounds: Sequence[Round]) -> bool:
     """Says the figure; whether all bars hold."""
-    gain = statistics.median(r.many.rate / r.one.rate for r in rounds)
-    spread = statistics.median(r.many.percentile_ms(99) / r.many.percentile_ms(50) for r in rounds)
+    gain = more_throughput((r.one, r.many) for r in rounds)
+    spread = unevenness(r.many for r in rounds)
     refused = sum(len(r.one.asked) + len(r.many.asked) for r in rounds) - sum(
         r.one.statuses[GOOD] + r.many.statuses[GOOD] for r in rounds
     )

@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from contract.calibration.searches import Searches
 
-Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 

