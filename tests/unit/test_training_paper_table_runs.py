@@ -1,6 +1,11 @@
 """The paper's table at work: one command a column, killed and resumed, several workers."""
 
 import csv
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +122,37 @@ def test_workers_share_a_column(pack: Pack, tmp_path: Path, capfd: pytest.Captur
     assert len(read_records(tmp_path / "runs")) == 2
     assert main(words) == 0
     assert "begins" not in capfd.readouterr().out
+
+
+def test_workers_end_with_the_command_that_is_killed(pack: Pack, tmp_path: Path) -> None:
+    changed = [w for s in (*CLOSED, "epochs=100000") for w in ("--set", s)]
+    words = [
+        sys.executable, "-m", "training.cli", "paper-table", str(pack.root), "--column", "mnist",
+        "--out", str(tmp_path), "--rows", "exp", "--seeds", "0", "1", "--workers", "2", *changed,
+    ]  # fmt: skip
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as command:
+        assert command.stdout is not None
+        for _ in range(2):
+            assert command.stdout.readline().endswith(b": begins\n")
+        workers = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+        assert len([worker for worker in workers if is_running(worker)]) >= 2
+        command.kill()
+        command.wait()
+    until = time.monotonic() + 20
+    while any(map(is_running, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+    left = [worker for worker in workers if is_running(worker)]
+    for worker in left:
+        os.kill(int(worker), signal.SIGKILL)
+    assert not left
+
+
+def is_running(pid: str) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 # --- VGGFace2 ---

@@ -19,6 +19,7 @@ from contract.images import DEFAULT_LIMITS, decode_image
 from training.data.crops import Crop
 from training.data.sources.base import Pixels, Task, UnusableError
 from training.data.sources.files import Files, open_files, read_member
+from training.parent import end_with_parent
 
 CHUNK = 8  # tasks that travel together
 CHUNKS_AHEAD = 3  # of each worker; what is done and waits for its turn is in memory
@@ -151,15 +152,7 @@ def _start(job: Job) -> None:
     global _job
     _job = job
     os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded, with the detector
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-    """A worker would wait for ever for tasks of a process that kill -9 has ended."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    end_with_parent()
 
 
 def _done(tasks: list[Task]) -> list[Done]:

@@ -14,6 +14,7 @@ from training.paper_table.claim import claimed
 from training.paper_table.job import is_done, trained_record
 from training.paper_table.plan import Run
 from training.paper_table.record import CODE_VERSION, config_hash, write_record
+from training.parent import end_with_parent
 from training.trainer import fingerprint
 
 
@@ -49,7 +50,7 @@ def work_through(
         return _work(*arguments)
     # Not by fork: torch's threads do not survive it.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers) as pool:
+    with context.Pool(workers, initializer=end_with_parent) as pool:
         return sum(pool.starmap(_work, [arguments] * workers, chunksize=1))
 
 
