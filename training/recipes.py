@@ -173,7 +173,7 @@ def table_fashion(*, epochs: int = 7) -> TrainConfig:
     )
 
 
-def table_letters(*, epochs: int = 15) -> TrainConfig:
+def table_letters(*, epochs: int = 6) -> TrainConfig:
     """47 classes of digits and letters for the paper's table: half as many images as digits."""
     return replace(
         table_mnist(epochs=epochs),
