@@ -14,7 +14,7 @@ export ONEGLANCE_DATA_ROOT := $(abspath $(DATA_ROOT))
 	proof-kill proof-power proof-faults proof-erasure proof-machine proof-kill-postgres \
 	proof-replicas proof-rekey proof-stolen proof-container proof-shutdown proof-soak \
 	bench-search bench-rabitq bench-enrol bench-portable \
-	paper-table paper-table-report proof-paper-table proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
+	paper-table paper-table-report proof-paper-table proof-repeat proof-mnist proof-ranks proof-resume proof-oracles proof-golden proof-folders \
 	bench-mining bench-feed bench-embed bench-runtimes bench-request bench-overhead bench-callers bench-overload bench-batching \
 	bench-groups bench-page clean
 
@@ -323,6 +323,11 @@ paper-table-report: $(STAMP) ## write docs/paper_table.md anew from its runs
 
 proof-paper-table: $(STAMP) ## bars: three seeds in every cell, composite row at the paper's accuracy or above
 	$(BIN)/python -m benchmarks.paper_table --data-root $(DATA_ROOT) --proof
+
+# RUN: column/row-seed of one with a record, about as long as that says.
+RUN ?= emnist47/exp-centre-class-0
+proof-repeat: $(STAMP) ## bar: a run of the paper's table has its figures once more, within its seeds' deviation
+	$(BIN)/python -m benchmarks.paper_table.repeat $(RUN) --data-root $(DATA_ROOT) $(if $(CIFAR),--cifar $(CIFAR))
 
 proof-ranks: $(STAMP) ## bar: two processes have the loss curve of one, to 1e-5
 	$(BIN)/python -m benchmarks.ranks

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.paper_table.bars import missed_bars
 from benchmarks.paper_table.packs import is_tested
+from benchmarks.paper_table.repeat import compared, run_named
 from training.evaluation.roc import roc_curve
 from training.losses.composite import CompositeLoss
 from training.paper_table.claim import claimed
@@ -282,6 +283,32 @@ def test_missed_bars_are_named() -> None:
     assert "mnist, exp-centre-class: held-out 99.50%, the bar is 99.6%" in missed
     assert "cifar10-jpeg, exp-centre-class: not run, the bar is 87.3%" in missed
     assert any(m.startswith("mnist: fewer than 3 seeds of std,") for m in missed)
+
+
+def test_a_repeated_run_may_move_by_the_deviation_of_its_seeds() -> None:
+    shares = (0.99, 0.98, 0.97)  # a deviation of 0.01
+    records = [
+        record("mnist", "exp", seed, held_out=share, paper=share, probes=10_000)
+        for seed, share in enumerate(shares)
+    ]
+    results = results_of(planned(columns=AT_HAND), records)
+    now = {"held_out": 0.9895, "paper": 0.975, "probes": 10_000}
+    near, far = compared(run_named("mnist/exp-0"), now, results)
+    assert (near.figure, near.recorded, near.now) == ("held_out", 0.99, 0.9895)
+    assert near.sd == pytest.approx(0.01)
+    assert near.holds
+    assert far.figure == "paper"
+    assert not far.holds
+
+
+def test_what_cannot_be_repeated_is_said() -> None:
+    results = results_of(planned(columns=AT_HAND), [record("mnist", "exp", 0, held_out=0.99)])
+    with pytest.raises(ValueError, match="mnist/exp-1 has no record"):
+        compared(run_named("mnist/exp-1"), {"held_out": 0.99}, results)
+    with pytest.raises(ValueError, match="one seed"):
+        compared(run_named("mnist/exp-0"), {"held_out": 0.99}, results)
+    with pytest.raises(ValueError, match="There is no run 'mnist/exp'"):
+        run_named("mnist/exp")
 
 
 def test_the_page_in_docs_is_what_the_runs_there_say() -> None:
