@@ -162,13 +162,13 @@ def table_mnist(*, epochs: int = 10) -> TrainConfig:
     )
 
 
-def table_fashion(*, epochs: int = 7) -> TrainConfig:
-    """Clothes for the paper's table."""
+def table_fashion(*, epochs: int = 10) -> TrainConfig:
+    """Clothes for the paper's table: a wider network, as they look more alike than digits."""
     base = table_mnist(epochs=epochs)
     return replace(
         base,
         name="table-fashion",
-        model=replace(base.model, views="mirrored"),
+        model=replace(base.model, width=24, views="six"),
         augment=MIRRORED,
     )
 
@@ -188,7 +188,7 @@ def table_cifar10(*, epochs: int = 8) -> TrainConfig:
     return replace(
         base,
         name="table-cifar10",
-        model=replace(base.model, side_px=32, grey=False, width=24, views="mirrored"),
+        model=replace(base.model, side_px=32, grey=False, width=24, views="six"),
         augment=MIRRORED,
         optimizer=replace(base.optimizer, learning_rate=8e-3),
     )

@@ -135,8 +135,10 @@ def _batch_norm(
     draw: Drawing, a: Any, gain: Any, shift: Any, mean: Any, variance: Any, training: bool,
     _momentum: float, eps: float,
 ) -> str:  # fmt: skip
-    if training or gain is None or shift is None:
-        raise UnsupportedOperatorError("a normalisation by the batch, or without gain and shift")
+    if training:
+        raise UnsupportedOperatorError("a normalisation by the batch")
+    gain = torch.ones_like(mean) if gain is None else gain
+    shift = torch.zeros_like(mean) if shift is None else shift
     named = (draw.name(part) for part in (a, gain, shift, mean, variance))
     return draw.node("BatchNormalization", *named, epsilon=eps)
 

@@ -50,6 +50,9 @@ NETWORKS = {
     "mobilenet_v2, four views, projection": replace(
         FORM, backbone="mobilenet_v2", views="four", pool="average", projection=True
     ),
+    "airbench, six views": replace(
+        FORM, backbone="airbench", width=8, stem_stride=1, pool="places", views="six"
+    ),
     "sface, mirrored": replace(FORM, backbone="sface", views="mirrored"),
     "dlib_resnet": replace(FORM, backbone="dlib_resnet", side_px=64),
     "dlib_resnet at the template": replace(

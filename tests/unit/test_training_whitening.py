@@ -96,7 +96,7 @@ def middle(images: Floats) -> Floats:
     return np.einsum("yh,nhwc,xw->nyxc", weights, inside, weights, optimize=True)
 
 
-@pytest.mark.parametrize(("views", "count"), [("mirrored", 2), ("four", 4)])
+@pytest.mark.parametrize(("views", "count"), [("mirrored", 2), ("four", 4), ("six", 6)])
 @torch.no_grad()
 def test_views_are_averaged_and_come_back_into_the_space(views: str, count: int) -> None:
     images = crops(3)
@@ -104,6 +104,11 @@ def test_views_are_averaged_and_come_back_into_the_space(views: str, count: int)
     seen = [pixels, pixels[:, :, ::-1]]
     if views == "four":
         seen += [middle(pixels), middle(pixels)[:, :, ::-1]]
+    if views == "six":
+        places = [(0, 32), (2, 34)]
+        wider = np.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        shifted = [wider[:, low:high, low:high] for low, high in places]
+        seen += [*shifted, *(view[:, :, ::-1] for view in shifted)]
     net = made(SMALL)
     each = [
         net.embed(torch.tensor(view.copy()).permute(0, 3, 1, 2).float()).double().numpy()

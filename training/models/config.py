@@ -21,7 +21,7 @@ Activation = Literal["none", "tanh"]
 Initialisation = Literal["xavier_uniform", "xavier_normal", "uniform", "normal"]
 Pool = Literal["places", "average"]
 Stem = Literal["small", "imagenet"]
-Views = Literal["one", "mirrored", "four"]
+Views = Literal["one", "mirrored", "four", "six"]
 WORDS = {
     "backbone": Backbone,
     "stem": Stem,
@@ -78,8 +78,9 @@ class ModelConfig:
         ICML 2020). What tells the identities of training apart is then less of a bottleneck for
         others.
     views: the embedding is the mean of those of `one` view, of the crop and its mirror image
-        (`mirrored`), or of these and their middle three quarters (`four`), in as many times the
-        time. Training looks at one.
+        (`mirrored`), of these and their middle three quarters (`four`), or of these and what they
+        are a pixel further along either way of a diagonal (`six`, as Jordan, arXiv:2404.00498; for
+        small pictures), in as many times the time. Training looks at one.
     embedding_size: D. dropout: before the head. init: of the head's linear layer.
     maxout: linear pieces whose largest is taken, 1 is a plain linear layer.
     activation: of the raw embedding, before the space.

@@ -23,6 +23,16 @@ def middle(pixels_B3HW: Tensor) -> Tensor:
     return nn.functional.interpolate(inside, (height, width), mode="bilinear", align_corners=False)
 
 
+def diagonal(pixels_B3HW: Tensor, pixel: int) -> Tensor:
+    """Shifted by a pixel up and to the left (`pixel` 1) or down and to the right (-1); the edges
+    are repeated.
+    """
+    height, width = pixels_B3HW.shape[2], pixels_B3HW.shape[3]
+    wider = nn.functional.pad(pixels_B3HW, (1, 1, 1, 1), mode="replicate")
+    start = 1 + pixel
+    return wider[:, :, start : start + height, start : start + width]
+
+
 class EmbeddingNet(nn.Module):
     """Pixels uint8 (B, H, W, 3) RGB to embeddings (B, D) in the space of `config`.
 
@@ -78,6 +88,8 @@ class EmbeddingNet(nn.Module):
         views = [pixels_B3HW]
         if self.views == "four":
             views.append(middle(pixels_B3HW))
+        if self.views == "six":
+            views += [diagonal(pixels_B3HW, 1), diagonal(pixels_B3HW, -1)]
         if self.views != "one":
             views += [view.flip(3) for view in views]
         each_V = [self._embedded(view, self.projection) for view in views]
