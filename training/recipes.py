@@ -222,7 +222,7 @@ STROKES = AugmentConfig(
 # Small pictures that are no less true in a mirror.
 MIRRORED = AugmentConfig(
     flip=True, shift=0.08, scale=0, turn_degrees=0, light=0, color=0, grey=0, low_resolution=0,
-    erase=0,
+    erase=0, edges="mirrored",
 )  # fmt: skip
 
 # Whole frames: the subject is anywhere and of any size.

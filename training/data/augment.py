@@ -119,7 +119,7 @@ def _changed(images_BHW3: Tensor, plan: AugmentPlan, config: AugmentConfig) -> T
     """All steps, at once for the images that are given."""
     pixels = _float(images_BHW3)
     if config.moves:
-        pixels = _moved(pixels, plan.place_B23.to(pixels.device), config.resamples)
+        pixels = _moved(pixels, plan.place_B23.to(pixels.device), config)
     # Sums of whole numbers are the same in any order, whatever the rest of the batch.
     height, width = images_BHW3.shape[1:3]
     mean_BC = images_BHW3.sum((1, 2), dtype=torch.int32).float() / (height * width)
@@ -134,11 +134,12 @@ def _changed(images_BHW3: Tensor, plan: AugmentPlan, config: AugmentConfig) -> T
     return pixels.clamp_(-1, 1).contiguous(memory_format=torch.channels_last)
 
 
-def _moved(pixels: Tensor, place_B23: Tensor, resampled: bool) -> Tensor:
-    """Turned, zoomed, mirrored and shifted; what comes from outside the image is black.
+def _moved(pixels: Tensor, place_B23: Tensor, config: AugmentConfig) -> Tensor:
+    """Turned, zoomed, mirrored and shifted.
 
-    resampled: else each pixel is the nearest one of the image: to mix the neighbours of a small
-    picture for a shift by half a pixel would blur what no picture to be recognised has blurred.
+    Where nothing turns or zooms each pixel is the nearest one of the image: to mix the neighbours
+    of a small picture for a shift by half a pixel would blur what no picture to be recognised has
+    blurred.
     """
     height, width = pixels.shape[-2:]
     x = _centres(width, pixels.device)
@@ -148,8 +149,9 @@ def _moved(pixels: Tensor, place_B23: Tensor, resampled: bool) -> Tensor:
     grid = torch.empty(len(pixels), height, width, 2, device=pixels.device)
     torch.add(_row(xx) * x, (_row(xy * ratio) * y[:, None] + _row(x0)), out=grid[..., 0])
     torch.add(_row(yx / ratio) * x, (_row(yy) * y[:, None] + _row(y0)), out=grid[..., 1])
-    mode = "bilinear" if resampled else "nearest"
-    return F.grid_sample(pixels, grid, mode=mode, align_corners=False)
+    mode = "bilinear" if config.resamples else "nearest"
+    beyond = "zeros" if config.edges == "black" else "reflection"
+    return F.grid_sample(pixels, grid, mode=mode, padding_mode=beyond, align_corners=False)
 
 
 def _row(value_B: Tensor) -> Tensor:

@@ -1,6 +1,9 @@
 """How strongly a batch is augmented. Apart from augment.py, so that a config needs no torch."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Edges = Literal["black", "mirrored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,6 +13,8 @@ class AugmentConfig:
     shift: share of the side, by whole pixels where nothing scales or turns. scale: share.
     turn_degrees: to either side. light: share of brightness and contrast. color: share of
     saturation. grey, low_resolution, erase: probability.
+    edges: what comes from outside the image is `black`, or the image `mirrored` at its edge: right
+        for pictures that fill their frame, whose test images have no black rims.
     channel_orders: an identity stands for six, one for each order of its colour channels
         (training/data/samples.py).
     """
@@ -23,6 +28,7 @@ class AugmentConfig:
     grey: float = 0.1
     low_resolution: float = 0.2
     erase: float = 0.3
+    edges: Edges = "black"
     channel_orders: bool = False
 
     def __post_init__(self) -> None:
@@ -32,6 +38,8 @@ class AugmentConfig:
         for name in ("shift", "scale", "light", "color"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share in [0, 1], not {getattr(self, name)}.")
+        if self.edges not in get_args(Edges):
+            raise ValueError(f"edges must be black or mirrored, not {self.edges!r}.")
         if not 0 <= self.turn_degrees <= 180:
             raise ValueError(f"turn_degrees must be in [0, 180], not {self.turn_degrees}.")
 
