@@ -8,6 +8,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import stdev
 
 import torch
 
@@ -16,9 +17,8 @@ from training.data.pack import open_pack
 from training.paper_table.columns import AT_HAND
 from training.paper_table.job import trained_record
 from training.paper_table.plan import Run, planned
-from training.paper_table.record import read_records
+from training.paper_table.record import Record, read_records
 from training.paper_table.results import Results, results_of
-from training.paper_table.statistics import mean_of
 
 RUNS = Path("docs/paper_table/runs")
 SHARES = ("held_out", "paper", "rank1", "auc", "eer")
@@ -47,23 +47,32 @@ def run_named(name: str) -> Run:
     raise ValueError(f"There is no run {name!r}: name one as in mnist/exp-centre-class-0.")
 
 
-def compared(run: Run, figures: dict[str, float], results: Results) -> list[Repeated]:
-    """`figures` of `run` beside the recorded ones.
+def seeds_of(run: Run, results: Results) -> dict[int, Record]:
+    """The records of `run`'s row, its own among them.
 
-    Raises ValueError where the run has no record of its recipe, or its row no second seed.
+    Raises ValueError where it has none of its present recipe, or its row no second seed.
     """
     records = results.of(run.column.name, run.variant.name)
     if run.seed not in records:
         raise ValueError(f"{run.name} has no record of its present recipe: train it first.")
-    found = []
-    for figure in (figure for figure in SHARES if figure in figures):
-        of_seeds = [record.figures[figure] for record in records.values()]
-        spread = mean_of(of_seeds)
-        if spread is None or spread.sd is None:
-            raise ValueError(f"{run.name}: its row has one seed, which has no deviation.")
-        recorded = records[run.seed].figures[figure]
-        found.append(Repeated(figure=figure, recorded=recorded, now=figures[figure], sd=spread.sd))
-    return found
+    if len(records) < 2:
+        raise ValueError(f"{run.name}: its row has one seed, which has no deviation.")
+    return records
+
+
+def compared(run: Run, figures: dict[str, float], results: Results) -> list[Repeated]:
+    """`figures` of `run` beside the recorded ones. Raises ValueError as `seeds_of`."""
+    records = seeds_of(run, results)
+    return [
+        Repeated(
+            figure=figure,
+            recorded=records[run.seed].figures[figure],
+            now=figures[figure],
+            sd=stdev(record.figures[figure] for record in records.values()),
+        )
+        for figure in SHARES
+        if figure in figures
+    ]
 
 
 def _arguments() -> argparse.Namespace:
@@ -81,9 +90,11 @@ def main() -> int:
     args = _arguments()
     torch.set_num_threads(1)  # as the table's workers
     results = results_of(planned(columns=AT_HAND), read_records(RUNS))
-    moved = 0
+    runs = [run_named(name) for name in args.runs]
+    for run in runs:
+        seeds_of(run, results)  # what cannot be compared is not trained first
     repeated: list[Repeated] = []
-    for run in [run_named(name) for name in args.runs]:
+    for run in runs:
         pack = pack_of(run.column.name, args.data, data_root=args.data_root, cifar=args.cifar)
         with tempfile.TemporaryDirectory() as folder:
             record = trained_record(run, open_pack(pack), Path(folder) / "run", device=args.device)
@@ -92,10 +103,10 @@ def main() -> int:
                 f"{run.name} {one.figure}: {one.recorded:.2%}, now {one.now:.2%}; "
                 f"deviation of its seeds {one.sd:.2%}"
             )
-            moved += not one.holds
             repeated.append(one)
+    moved = sum(not one.holds for one in repeated)
     most = max(abs(one.now - one.recorded) for one in repeated)
-    print(f"{len(args.runs)} runs repeated, {moved} figures moved too far, at most {most:.2%}")
+    print(f"{len(runs)} runs repeated, {moved} figures moved too far, at most {most:.2%}")
     return 1 if moved else 0
 
 
