@@ -15,6 +15,15 @@ from service.compreface.migration.source import open_source
 from tests.unit.compreface_migration.conftest import Made, check, photos_of
 
 
+@pytest.fixture
+def archive(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: PostgresServer
+) -> Path:
+    """A dump that only pg_restore reads, which is at hand."""
+    monkeypatch.setenv("PATH", str(postgres_server.programs))
+    return made.database.dump(tmp_path / "dump", "--format=custom")
+
+
 def test_a_dump_that_is_cut_off_anywhere_is_refused_and_never_taken_for_a_whole_one(
     made: Made, plain: bytes, tmp_path: Path
 ) -> None:
@@ -38,16 +47,12 @@ def test_a_dump_that_is_cut_off_anywhere_is_refused_and_never_taken_for_a_whole_
         photos_of(dump)
 
 
-def test_an_archive_that_is_cut_off_is_refused_in_pg_restores_words(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: PostgresServer
-) -> None:
-    monkeypatch.setenv("PATH", str(postgres_server.programs))
-    dump = made.database.dump(tmp_path / "dump", "--format=custom")
-    whole = dump.read_bytes()
+def test_an_archive_that_is_cut_off_is_refused_in_pg_restores_words(archive: Path) -> None:
+    whole = archive.read_bytes()
     for length in (5, 200, len(whole) // 2, len(whole) - 2000):
-        dump.write_bytes(whole[:length])
+        archive.write_bytes(whole[:length])
         with pytest.raises(MigrationError, match=r"pg_restore cannot read .*pg_restore: error"):
-            photos_of(dump)
+            photos_of(archive)
 
 
 def test_without_pg_restore_the_command_is_said(
@@ -60,10 +65,8 @@ def test_without_pg_restore_the_command_is_said(
 
 
 def test_an_archive_is_let_go_when_nobody_reads_on(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: PostgresServer
+    archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(postgres_server.programs))
-    dump = made.database.dump(tmp_path / "dump", "--format=custom")
     started: list[Any] = []
     popen = dump_file.subprocess.Popen
 
@@ -72,7 +75,7 @@ def test_an_archive_is_let_go_when_nobody_reads_on(
         return started[-1]
 
     monkeypatch.setattr(dump_file.subprocess, "Popen", kept)
-    with open_source(str(dump), key=None, service=None) as compreface:
+    with open_source(str(archive), key=None, service=None) as compreface:
         photos = iter(compreface.photos())
         next(photos)
         photos.close()  # type: ignore[attr-defined]
