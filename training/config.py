@@ -69,6 +69,11 @@ class TrainConfig:
             raise ValueError(f"epochs must be at least 1, not {self.epochs}.")
         if self.patience_epochs < 0:
             raise ValueError("patience_epochs must not be negative.")
+        if self.model.frozen_blocks and not self.augment.only_flips:
+            raise ValueError(
+                "model.frozen_blocks sees each image once, before training: set all of augment "
+                "but flip to 0 (or false)."
+            )
         if self.augment.channel_orders and self.loss.c_distill:
             raise ValueError(
                 "augment.channel_orders makes identities that no teacher has seen: set "

@@ -27,15 +27,17 @@ from training.checkpoint import (
 from training.config import TrainConfig
 from training.data.augment import apply, draw
 from training.data.feed import Feed
-from training.data.pack import Pack
+from training.data.maps import drawn, open_maps
+from training.data.pack import Pack, refuse_other_side
 from training.data.sampler import epoch_batches, rank_rows
 from training.data.samples import Samples
 from training.data.split import split_pack
 from training.distill.targets import open_targets
-from training.evaluation.embed import embed_images
+from training.evaluation.embed_rows import embed_rows
 from training.losses.composite import CompositeLoss, LossOutput
 from training.mining.gather import gather_labels, gather_with_gradient
 from training.models.embedding_net import EmbeddingNet
+from training.models.frozen import OfMaps
 from training.optim import averaged, learning_rate, make_optimizer
 from training.ranks import Ranks, with_shared_statistics
 from training.run_log import RunLog
@@ -52,15 +54,18 @@ class NonFiniteLossError(RuntimeError):
 
 
 class Objective(nn.Module):
-    """Pixels of this rank's rows in, loss of the global batch out; what DDP wraps."""
+    """What is seen of this rank's rows in, loss of the global batch out; what DDP wraps."""
 
     def __init__(self, net: EmbeddingNet, loss: CompositeLoss) -> None:
         super().__init__()
         self.net, self.loss = net, loss
+        self._embed = OfMaps(net).embed if net.frozen_blocks else net.embed
 
-    def forward(self, pixels: Tensor, labels_B: Tensor, targets_BD: Tensor | None) -> LossOutput:
-        """pixels: in [-1, 1], (B, 3, H, W). labels_B, targets_BD: of the same rows."""
-        embeddings = gather_with_gradient(self.net.embed(pixels))
+    def forward(self, seen: Tensor, labels_B: Tensor, targets_BD: Tensor | None) -> LossOutput:
+        """seen: pixels in [-1, 1], (B, 3, H, W), or what frozen blocks made of them, (B, C, h, w).
+        labels_B, targets_BD: of the same rows.
+        """
+        embeddings = gather_with_gradient(self._embed(seen))
         if targets_BD is not None:
             targets_BD = gather_with_gradient(targets_BD)
         output: LossOutput = self.loss(embeddings, gather_labels(labels_B), targets_BD)
@@ -70,7 +75,8 @@ class Objective(nn.Module):
 class Trainer:
     """Trains a config on a pack and leaves checkpoint.pt, model.pt and log.jsonl in folder `run`.
 
-    Raises CheckpointError if `run` holds a run and `resume` is not given, or another run.
+    Raises CheckpointError if `run` holds a run and `resume` is not given, or another run, and
+    PackError for images of another size than the config's.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Trainer:
         log: RunLog | None = None,
         checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     ) -> None:
+        refuse_other_side(pack, config.model.side_px)
         torch.manual_seed(config.seed)
         self._config, self._pack, self._run, self._ranks = config, pack, run, ranks
         self._device = torch.device(ranks.device)
@@ -111,6 +118,7 @@ class Trainer:
         )
         self._average = averaged(config.optimizer, net.to(self._device))
         self._net = with_shared_statistics(net, ranks)
+        self._maps = open_maps(pack, net, device=self._device) if net.frozen_blocks else None
         self._objective = Objective(self._net, self._loss)
         self._optimizer = make_optimizer(config.optimizer, self._objective)
         self._steps_per_epoch = max(1, len(self._train) // config.batch.size)
@@ -158,17 +166,18 @@ class Trainer:
             return identity_auc(self._embed, labels, self._held_out)
         return centre_accuracy(self._embed, labels, self._train, self._held_out)
 
-    def _exported(self) -> nn.Module:
+    def _exported(self) -> EmbeddingNet:
         """What validation and export use: the average where one is kept."""
-        return self._average.module if self._average else self._net
+        if self._average is None:
+            return self._net
+        assert isinstance(self._average.module, EmbeddingNet)
+        return self._average.module
 
     def _embed(self, rows: Indices) -> npt.NDArray[np.float32]:
         net = self._exported()
         training = net.training
         net.eval()
-        embeddings = embed_images(
-            net, self._pack.images, rows=rows, device=self._device, progress=False
-        )
+        embeddings = embed_rows(net, self._pack, rows, device=self._device)
         net.train(training)
         return embeddings
 
@@ -205,14 +214,16 @@ class Trainer:
             self._log.distances(self._step, output.positive_A, output.negative_A)
 
     def _images(self, batches: list[Indices]) -> Iterable[Tensor]:
-        """Of this rank's rows of each batch."""
+        """Images (or their maps) of this rank's rows of each batch."""
         mine = [rank_rows(batch, self._ranks.rank, self._ranks.world) for batch in batches]
         rows = [self._train[self._samples.rows(samples)] for samples in mine]
+        if self._maps is not None:
+            return Feed(self._maps, rows, prefetch=PREFETCHED_BATCHES)
         feed = Feed(self._pack.images, rows, prefetch=PREFETCHED_BATCHES)
         return map(self._samples.reordered, feed, mine)
 
     def _train_step(self, batch: Indices, images: Tensor) -> tuple[LossOutput, dict[str, float]]:
-        """batch: global, into the samples. images: uint8, of this rank's rows."""
+        """batch: global, into the samples. images: of this rank's rows, or their maps."""
         config = self._config
         mine = rank_rows(np.arange(len(batch)), self._ranks.rank, self._ranks.world)
         # One generator a step, so that a resumed run augments as the uninterrupted one, and every
@@ -221,7 +232,9 @@ class Trainer:
         plan = draw(len(batch), config.augment, torch.Generator().manual_seed(seed))
         torch.manual_seed(seed + self._ranks.rank * 1_000_000_007)  # dropout
         plan = plan.rows(slice(int(mine[0]), int(mine[-1]) + 1))
-        pixels = apply(images.to(self._device, non_blocking=True), plan, config.augment)
+        images = images.to(self._device, non_blocking=True)
+        frozen = self._maps is not None
+        seen = drawn(images, plan) if frozen else apply(images, plan, config.augment)
         labels = torch.from_numpy(self._samples.labels_M[batch[mine]]).to(self._device)
         rate = learning_rate(
             config.optimizer,
@@ -233,7 +246,7 @@ class Trainer:
             group["lr"] = rate
         self._optimizer.zero_grad(set_to_none=True)
         with self._autocast():
-            output = self._step_of(pixels, labels, self._targets_of(batch[mine]))
+            output = self._step_of(seen, labels, self._targets_of(batch[mine]))
         output.total.backward()
         values = self._checked(output, batch)
         self._optimizer.step()

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from training.data.pack import INDEX_NAME
 from training.data.prepare import PrepareConfig, prepare
+from training.paper_table.columns import COLUMNS
 
 # Where Debian's package dataset-fashion-mnist puts the four files.
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -46,7 +47,8 @@ def _source(
     if column == "cifar10-jpeg":
         if cifar is None:
             raise MissingDataError("cifar10-jpeg: name its folder or git directory by --cifar.")
-        return _cifar_files(cifar, scratch / "cifar10"), PrepareConfig()
+        side_px = COLUMNS[column].recipe().model.side_px
+        return _cifar_files(cifar, scratch / "cifar10"), PrepareConfig(side_px=side_px)
     return data_root / f"{column}.zip", PrepareConfig()
 
 

@@ -15,6 +15,7 @@ WHOLE_SFACE: dict[str, Any] = {"backbone": "sface", "pretrained": "sface"}
 WHOLE_DLIB: dict[str, Any] = {
     "backbone": "dlib_resnet", "pretrained": "dlib", "keep_statistics": True,
 }  # fmt: skip
+IMAGENET_MOBILENET: dict[str, Any] = {"backbone": "mobilenet_v2", "pretrained": "imagenet"}
 SFACE, DLIB = ModelConfig(**WHOLE_SFACE), ModelConfig(**WHOLE_DLIB)
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown backbone": ({"backbone": "vgg16"}, "backbone must be one of resnet18"),
@@ -45,6 +46,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"backbone": "mobilenet_v2", "pretrained": "vggface2"}, "must be none or imagenet."),
     "width of mobilenet_v2": (
         {"backbone": "mobilenet_v2", "width": 32}, "Leave width at 64, mobilenet_v2 has one form"),
+    "frozen blocks of resnet18": (
+        {"pretrained": "imagenet", "frozen_blocks": 3}, "Leave frozen_blocks at 0, only mobilenet"),
+    "frozen blocks without weights": (
+        {"backbone": "mobilenet_v2", "frozen_blocks": 3}, "Leave frozen_blocks at 0, only mobile"),
+    "nothing left to train": (
+        {**IMAGENET_MOBILENET, "frozen_blocks": 19}, "frozen_blocks must be in 0..18, not 19."),
+    "fewer than no frozen blocks": (
+        {**IMAGENET_MOBILENET, "frozen_blocks": -1}, "frozen_blocks must be in 0..18, not -1."),
+    "frozen blocks, four views": (
+        {**IMAGENET_MOBILENET, "frozen_blocks": 3, "views": "four"},
+        "views must be one or mirrored with frozen_blocks"),
     "stem of sface": (
         {"backbone": "sface", "stem": "imagenet"}, "Leave stem at 'small', sface has one form"),
     "stride of dlib_resnet": (

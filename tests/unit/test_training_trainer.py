@@ -17,7 +17,7 @@ from benchmarks.training_pack import wave_pack
 from training.checkpoint import CHECKPOINT_NAME, MODEL_NAME, CheckpointError, load_checkpoint
 from training.config import OptimizerConfig, TrainConfig, with_settings
 from training.data.augment import AugmentConfig, AugmentPlan, draw
-from training.data.pack import Pack
+from training.data.pack import Pack, PackError
 from training.data.sampler import BatchConfig
 from training.data.split import SplitConfig
 from training.distill.targets import TeacherError, TeacherNote, write_targets
@@ -86,6 +86,15 @@ def stopped_at(step: int, pack: Pack, run: Path, *, save_always: bool, **changes
     trainer._train_step = stopping  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         trainer.fit()
+
+
+def test_a_pack_of_another_size_is_refused_before_anything_is_trained(
+    pack: Pack, tmp_path: Path
+) -> None:
+    config = replace(CONFIG, model=replace(CONFIG.model, side_px=64))
+    with pytest.raises(PackError, match=r"has images of 48x48 .* takes 64x64: .* --side 64"):
+        Trainer(config, pack, tmp_path / "run", resume=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_loss_falls_and_strangers_are_told_apart(pack: Pack, tmp_path: Path) -> None:

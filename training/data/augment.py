@@ -42,6 +42,11 @@ class AugmentPlan:
     detail_B: Tensor
     erased_B4: Tensor
 
+    @property
+    def mirrored(self) -> Tensor:
+        """bool (B,): which images are mirrored; where nothing turns them by a right angle."""
+        return self.place_B23[:, 0, 0] < 0
+
     def rows(self, taken: slice) -> "AugmentPlan":
         """The plan of a part of the batch."""
         return AugmentPlan(**{f.name: getattr(self, f.name)[taken] for f in fields(self)})

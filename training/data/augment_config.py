@@ -57,3 +57,10 @@ class AugmentConfig:
     def recolors(self) -> bool:
         """Whether pixels change their colours."""
         return max(self.light, self.color, self.grey) > 0
+
+    @property
+    def only_flips(self) -> bool:
+        """Whether an image is at most replaced by its mirror image."""
+        moved = max(self.shift, self.scale, self.turn_degrees) > 0
+        changed = self.recolors or max(self.low_resolution, self.erase) > 0
+        return not (moved or changed or self.channel_orders)

@@ -1,4 +1,5 @@
-"""Images of a pack, batch by batch, gathered by a thread while the last batch is computed.
+"""Images of a pack (or their maps), batch by batch, gathered by a thread while the last batch is
+computed.
 
 Shapes: B batch, N images of the pack.
 """
@@ -6,6 +7,7 @@ Shapes: B batch, N images of the pack.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +18,16 @@ Indices = npt.NDArray[np.int64]
 
 
 class Feed:
-    """Iterates uint8 tensors (B, H, W, 3), one for each of `batches`, in their order.
+    """Iterates tensors of B images, one for each of `batches`, in their order.
 
-    images: uint8 (N, H, W, 3), mapped from disk or in memory.
+    images: (N, ...) of any numbers, mapped from disk or in memory.
     batches: indices into `images`, int64 (B,) each.
     prefetch: batches that are gathered ahead of the one that is asked for; each is a fresh tensor.
     May be iterated again. Iterating raises IndexError for an index that no image has.
     """
 
     def __init__(
-        self, images: npt.NDArray[np.uint8], batches: Sequence[Indices], *, prefetch: int
+        self, images: npt.NDArray[Any], batches: Sequence[Indices], *, prefetch: int
     ) -> None:
         if prefetch < 0:
             raise ValueError(f"prefetch must not be negative, not {prefetch}.")
@@ -54,7 +56,7 @@ class Feed:
             raise IndexError(
                 f"A batch asks for image {batch.max()} or {batch.min()} of {len(self._images)}."
             )
-        images = torch.empty((len(batch), *self._images.shape[1:]), dtype=torch.uint8)
+        images = np.empty((len(batch), *self._images.shape[1:]), dtype=self._images.dtype)
         # With "raise" numpy would gather into a buffer of its own first.
-        np.take(self._images, batch, axis=0, out=images.numpy(), mode="clip")
-        return images
+        np.take(self._images, batch, axis=0, out=images, mode="clip")
+        return torch.from_numpy(images)

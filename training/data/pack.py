@@ -2,8 +2,8 @@
 
 A pack is a folder with `images.npy` (uint8, (N, H, W, 3) RGB), `index.json` (PackIndex) and,
 where the source has one, `pairs.txt` (the verification protocol of LFW). A teacher adds
-`targets.npy` and `teacher.json`, which go when the pack is prepared anew: they are of other images
-then.
+`targets.npy` and `teacher.json`, frozen blocks add their maps (training/data/maps.py); these go
+when the pack is prepared anew: they are of other images then.
 """
 
 import dataclasses
@@ -23,6 +23,7 @@ IMAGES_NAME = "images.npy"
 PAIRS_NAME = "pairs.txt"
 TARGETS_NAME = "targets.npy"
 TEACHER_NAME = "teacher.json"
+MAPS_GLOB = "maps-*.npy"
 
 Alignment = Literal["five_point_112", "none"]
 Split = Literal["train", "test"]
@@ -151,6 +152,17 @@ def _check(root: Path, index: PackIndex, images: npt.NDArray[np.uint8]) -> None:
         raise PackError(f"{root}: {', '.join(wrong)}: run `oneglance-train prepare` again.")
 
 
+def refuse_other_side(pack: Pack, side_px: int) -> None:
+    """Raise PackError unless the images are squares of `side_px`, which a network takes."""
+    height, width = pack.images.shape[1:3]
+    if (height, width) != (side_px, side_px):
+        raise PackError(
+            f"{pack.root} has images of {width}x{height} pixels, the network takes "
+            f"{side_px}x{side_px}: name another pack, prepare this one with --side {side_px}, or "
+            "train with the model.side_px that it has."
+        )
+
+
 def write_pack(root: Path, index: PackIndex, images: npt.NDArray[np.uint8]) -> None:
     """Write a pack of images (N, H, W, 3) that are in memory; what an older pack left goes."""
     root.mkdir(parents=True, exist_ok=True)
@@ -167,6 +179,8 @@ def place_pack(root: Path, index: PackIndex, images: Path, pairs: bytes | None =
     """
     for name in (INDEX_NAME, TARGETS_NAME, TEACHER_NAME, PAIRS_NAME):
         (root / name).unlink(missing_ok=True)
+    for maps in root.glob(MAPS_GLOB):
+        maps.unlink()
     images.replace(root / IMAGES_NAME)
     if pairs is not None:
         (root / PAIRS_NAME).write_bytes(pairs)

@@ -1,6 +1,7 @@
 """Embeddings of many crops. Shapes: N images, D embedding size."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ CPU_IMAGES_AT_ONCE = 8
 @torch.inference_mode()
 def embed_images(
     model: Callable[[Tensor], Tensor],
-    images_NHW3: npt.NDArray[np.uint8],
+    images_NHW3: npt.NDArray[Any],
     *,
     rows: npt.NDArray[np.int64] | None = None,
     batch_size: int = 128,
@@ -24,6 +25,7 @@ def embed_images(
     progress: bool = True,
 ) -> npt.NDArray[np.float32]:
     """float32 (N, D) of uint8 (N, H, W, 3) RGB crops, in batches; on the CPU in pieces of them.
+    Of anything else (N, ...) that `model` takes in place of crops, just so.
 
     rows: embed only these images, in this order; read from a pack on disk a batch at a time.
     Raises ValueError without images, since nothing else tells D.

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from training.data.pack import Pack, PackError
+from training.data.pack import Pack, refuse_other_side
 from training.evaluation.roles import roles_of
 from training.export.card import Card, Learned, WeightsDtype
 from training.export.origins import origin_of
@@ -37,7 +37,7 @@ def export_bundle(
     """
     trained = load_run(run)
     config = trained.config.model
-    _check_size(pack, config.side_px)
+    refuse_other_side(pack, config.side_px)
     learned = roles_of(pack, trained.trained_paths).trained
     net: nn.Module = trained.net
     embedding, origin = embedding_spec(config), origin_of(trained.config, pack)
@@ -61,12 +61,3 @@ def export_bundle(
         crops_NHW3=parity_crops(pack),
         weights=weights,
     )
-
-
-def _check_size(pack: Pack, side_px: int) -> None:
-    height, width = pack.images.shape[1:3]
-    if (height, width) != (side_px, side_px):
-        raise PackError(
-            f"{pack.root} has images of {width}x{height} pixels, the run's network takes "
-            f"{side_px}x{side_px}: name the pack that it was trained on."
-        )

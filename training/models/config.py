@@ -52,6 +52,9 @@ MOST_NUMBERS_OF_BUNDLES = 4096
 VGGFACE2_EMBEDDING_SIZE = 512
 VGGFACE2_SIDE_PX = 160
 SFACE_EMBEDDING_SIZE = 128
+# Stem, 17 inverted residuals, last convolution: torchvision's `features`.
+MOBILENET_V2_BLOCKS = 19
+VIEWS_OF_MAPS = ("one", "mirrored")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,9 @@ class ModelConfig:
         `sface`, and `vggface2` with 512 numbers, bring their own head.
     keep_statistics: pretrained normalisation layers go on with the running statistics that they
         came with, instead of those of each batch; their gains and shifts are trained all the same.
+    frozen_blocks, MobileNetV2 with ImageNet's weights only: its first so many of 19 blocks (stem,
+        17 inverted residuals, last convolution) are left as they came, statistics included.
+        Training computes their maps once and goes on from there (training/models/frozen.py).
     pool: `places` keeps the places of the last feature map for the head (aligned faces have their
         parts at fixed places), `average` averages over them.
     projection: the linear layer and what follows it are for training only: losses see its D
@@ -97,6 +103,7 @@ class ModelConfig:
     width: int = 64
     pretrained: Pretrained = "none"
     keep_statistics: bool = False
+    frozen_blocks: int = 0
     pool: Pool = "places"
     projection: bool = False
     views: Views = "one"
@@ -116,6 +123,7 @@ class ModelConfig:
         self._check_space()
         self._check_backbone()
         self._check_pretrained()
+        self._check_frozen()
 
     def _check_words(self) -> None:
         for name, words in WORDS.items():
@@ -200,6 +208,19 @@ class ModelConfig:
             self._leave_out("embedding_size", "SFace's own head is kept")
         if self.has_own_head:
             self._check_own_head("places" if known == "sface" else "average")
+
+    def _check_frozen(self) -> None:
+        if self.backbone != "mobilenet_v2" or self.pretrained != "imagenet":
+            self._leave_out("frozen_blocks", "only mobilenet_v2 with pretrained 'imagenet' has any")
+        elif not 0 <= self.frozen_blocks < MOBILENET_V2_BLOCKS:
+            raise ValueError(
+                f"frozen_blocks must be in 0..{MOBILENET_V2_BLOCKS - 1}, not {self.frozen_blocks}."
+            )
+        elif self.frozen_blocks and self.views not in VIEWS_OF_MAPS:
+            raise ValueError(
+                f"views must be {' or '.join(VIEWS_OF_MAPS)} with frozen_blocks, whose maps are "
+                f"kept of the crop and its mirror image alone: not {self.views!r}."
+            )
 
     def _check_own_head(self, pool: Pool) -> None:
         if self.pool != pool:

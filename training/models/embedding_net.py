@@ -64,14 +64,26 @@ class EmbeddingNet(nn.Module):
         self.norm_gradient = config.norm_gradient
         self._keeps_statistics = config.keep_statistics
         self._own_head = config.has_own_head
+        self.frozen_blocks = config.frozen_blocks
         if load_weights:
             load_pretrained(self.backbone, self.head, config)
+        if self.frozen_blocks:
+            self.blocks()[: self.frozen_blocks].requires_grad_(False)
         self.train()
+
+    @torch.jit.unused
+    def blocks(self) -> nn.Sequential:
+        """The blocks of MobileNetV2, of which some may be frozen."""
+        blocks = self.backbone.features
+        assert isinstance(blocks, nn.Sequential)
+        return blocks
 
     @torch.jit.unused
     def train(self, mode: bool = True) -> Self:
         """As in torch, but for pretrained normalisation layers that keep their statistics."""
         super().train(mode)
+        if self.frozen_blocks:
+            self.blocks()[: self.frozen_blocks].eval()
         if self._keeps_statistics:
             for part in (self.backbone, self.head) if self._own_head else (self.backbone,):
                 for module in part.modules():
@@ -81,10 +93,7 @@ class EmbeddingNet(nn.Module):
 
     def forward(self, images_BHW3: Tensor) -> Tensor:
         """uint8 (B, H, W, 3) RGB to embeddings; normalisation and space are inside."""
-        pixels_B3HW = images_BHW3.permute(0, 3, 1, 2)
-        # Weights may compute in bfloat16, which cannot tell 256 values apart near 1.
-        wide = torch.promote_types(torch.float32, self.pixel_gain.dtype)
-        pixels_B3HW = pixels_B3HW.to(wide) / 127.5 - 1
+        pixels_B3HW = self.pixels(images_BHW3)
         views = [pixels_B3HW]
         if self.views == "four":
             views.append(middle(pixels_B3HW))
@@ -92,10 +101,19 @@ class EmbeddingNet(nn.Module):
             views += [diagonal(pixels_B3HW, 1), diagonal(pixels_B3HW, -1)]
         if self.views != "one":
             views += [view.flip(3) for view in views]
-        each_V = [self._embedded(view, self.projection) for view in views]
-        if len(each_V) == 1:
-            return each_V[0]
-        mean_BD = torch.stack(each_V).mean(dim=0)
+        return self.joined([self._embedded(view, self.projection) for view in views])
+
+    def pixels(self, images_BHW3: Tensor) -> Tensor:
+        """uint8 (B, H, W, 3) to [-1, 1], (B, 3, H, W)."""
+        # Weights may compute in bfloat16, which cannot tell 256 values apart near 1.
+        wide = torch.promote_types(torch.float32, self.pixel_gain.dtype)
+        return images_BHW3.permute(0, 3, 1, 2).to(wide) / 127.5 - 1
+
+    def joined(self, each_VBD: list[Tensor]) -> Tensor:
+        """The embedding of a crop by those of its views, (B, D) each."""
+        if len(each_VBD) == 1:
+            return each_VBD[0]
+        mean_BD = torch.stack(each_VBD).mean(dim=0)
         return to_space(mean_BD, self.space, self.scale, self.norm_gradient)
 
     def embed(self, pixels_B3HW: Tensor) -> Tensor:
@@ -107,8 +125,14 @@ class EmbeddingNet(nn.Module):
 
     def _embedded(self, pixels_B3HW: Tensor, features: bool) -> Tensor:
         """features: without the linear layer and what follows it."""
-        pixels_B3HW = pixels_B3HW.to(self.pixel_gain.dtype)
-        map_BChw = self.backbone(pixels_B3HW * self.pixel_gain + self.pixel_shift)
+        return self.placed(self.backbone(self.scaled(pixels_B3HW)), features)
+
+    def scaled(self, pixels_B3HW: Tensor) -> Tensor:
+        """Pixels in [-1, 1] as the backbone expects them."""
+        return pixels_B3HW.to(self.pixel_gain.dtype) * self.pixel_gain + self.pixel_shift
+
+    def placed(self, map_BChw: Tensor, features: bool) -> Tensor:
+        """The backbone's map through the head into the space. features: as in `_embedded`."""
         raw_BD = self.head[0](map_BChw).mean(dim=(2, 3)) if features else self.head(map_BChw)
         if raw_BD.dtype != torch.float64:
             raw_BD = raw_BD.to(torch.float32)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from training.data.pack import Pack
 from training.evaluation.closed_set import held_out_accuracy, paper_accuracy
-from training.evaluation.embed import embed_images
+from training.evaluation.embed_rows import embed_rows
 from training.evaluation.pairs import verify_pairs
 from training.evaluation.roc import RocCurve
 from training.evaluation.roles import Roles, roles_of
@@ -43,7 +43,7 @@ def measure(run: TrainedRun, pack: Pack, protocol: Protocol, *, device: str) -> 
     net = run.net.to(device)
 
     def embed(rows: Indices) -> Floats:
-        return embed_images(net, pack.images, rows=rows, device=device, progress=False)
+        return embed_rows(net, pack, rows, device=device)
 
     if protocol == "zero-shot":
         embeddings_ND, labels_N = embed(roles.unseen), pack.labels[roles.unseen]

@@ -65,8 +65,9 @@ def _head(results: Results) -> str:
     lines = [
         "Urtans, Nikitenko, Vecins, Exponential triplet loss, ICCDA 2020: its eight rows, four",
         "modern losses and studies of single settings. One encoder and one budget for all rows of",
-        "a column, trained from nothing; mean ± standard deviation over seeds, in percent. The",
-        "paper's figures are of DenseNet-161 with ImageNet weights, 100 epochs, protocol `paper`.",
+        "a column, trained from nothing unless a remark says otherwise; mean ± standard deviation",
+        "over seeds, in percent. The paper's figures are of DenseNet-161 with ImageNet weights,",
+        "100 epochs, protocol `paper`.",
         "",
         f"{len(results.done)} of {results.planned} runs are done"
         + (f"; {len(results.stale)} of another recipe are left out." if results.stale else "."),
