@@ -47,8 +47,8 @@ def _source(
     if column == "cifar10-jpeg":
         if cifar is None:
             raise MissingDataError("cifar10-jpeg: name its folder or git directory by --cifar.")
-        side_px = COLUMNS[column].recipe().model.side_px
-        return _cifar_files(cifar, scratch / "cifar10"), PrepareConfig(side_px=side_px)
+        config = PrepareConfig(side_px=COLUMNS[column].prepared_side_px)
+        return _cifar_files(cifar, scratch / "cifar10"), config
     return data_root / f"{column}.zip", PrepareConfig()
 
 

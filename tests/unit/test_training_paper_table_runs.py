@@ -17,6 +17,7 @@ from PIL import Image
 from contract.alignment import TEMPLATE
 from training.cli import main
 from training.data.pack import Pack, PackIndex, open_pack, write_pack
+from training.data.sources.cifar10 import CLASSES
 from training.paper_table.columns import COLUMNS
 from training.paper_table.job import is_done, trained_record
 from training.paper_table.plan import Run, planned
@@ -205,6 +206,23 @@ def test_one_command_trains_the_column_from_vggface2s_own_layout(tmp_path: Path)
         line = next(x for x in page.splitlines() if x.startswith(f"| {title[record.variant]} |"))
         assert rank1 in line
         assert line.endswith(f"| {paper:.1f} |")
+
+
+@pytest.mark.parametrize(("column", "side_px"), [("cifar10-jpeg", 96), ("mnist", 32)])
+def test_images_are_enlarged_where_the_columns_network_takes_larger_ones(
+    column: str, side_px: int, tmp_path: Path
+) -> None:
+    for split in ("train", "test"):
+        for name, image in zip(CLASSES, pictures(len(CLASSES), 1, 32)[:, 0], strict=True):
+            file = tmp_path / "source" / split / name / "0.jpg"
+            file.parent.mkdir(parents=True)
+            Image.fromarray(image).save(file)
+    out = tmp_path / "out"
+    words = ["paper-table", str(tmp_path / "source"), "--column", column, "--out", str(out)]
+    assert main([*words, "--minutes", "1e-9"]) == 0
+    images = open_pack(out / "pack").images
+    assert images.shape == (2 * len(CLASSES), side_px, side_px, 3)
+    assert "not run" in (out / "paper_table.md").read_text()
 
 
 def test_a_wrong_setting_is_told_before_anything_is_prepared(

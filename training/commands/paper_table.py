@@ -98,11 +98,13 @@ def _pack(args: argparse.Namespace) -> Path:
     """The pack at `args.source`, or the one that is made of it."""
     from training.data.pack import INDEX_NAME
     from training.data.prepare import PrepareConfig, prepare
+    from training.paper_table.columns import COLUMNS
 
     if (args.source / INDEX_NAME).exists():
         return Path(args.source)
     pack = Path(args.out / "pack")
-    prepared = prepare(args.source, pack, PrepareConfig(aligned=args.aligned), workers=args.workers)
+    config = PrepareConfig(aligned=args.aligned, side_px=COLUMNS[args.column].prepared_side_px)
+    prepared = prepare(args.source, pack, config, workers=args.workers)
     index = prepared.index
     print(f"{pack}: {len(index.paths)} images of {len(index.identities)} identities", flush=True)
     return pack

@@ -20,6 +20,7 @@ class Column:
     paper: the paper's figures by row, shares; empty where it has no such column.
     bars: smallest `held-out` accuracy of a row.
     remark: what a reader has to know before comparing.
+    enlarged: its images are smaller than what the recipe's network takes.
     """
 
     name: str
@@ -29,6 +30,12 @@ class Column:
     paper: dict[str, float] = field(default_factory=dict)
     bars: dict[str, float] = field(default_factory=dict)
     remark: str = ""
+    enlarged: bool = False
+
+    @property
+    def prepared_side_px(self) -> int | None:
+        """Side that `prepare` gives the images; None leaves it."""
+        return self.recipe().model.side_px if self.enlarged else None
 
 
 def _paper(*percents: float) -> dict[str, float]:
@@ -80,6 +87,7 @@ COLUMNS = {
             protocol="closed-set",
             paper=_paper(56.2, 79.8, 52.1, 62.8, 85.7, 87.2, 85.3, 87.3),
             bars={COMPOSITE: 0.873},
+            enlarged=True,
             remark="MobileNetV2 with ImageNet weights, as the paper's network has them; the last 5 "
             "of its 19 blocks are trained. The images were compressed once more, to about 30 dB of "
             "the original: compare with that in mind.",
