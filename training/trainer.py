@@ -118,13 +118,14 @@ class Trainer:
         )
         self._average = averaged(config.optimizer, net.to(self._device))
         self._net = with_shared_statistics(net, ranks)
-        self._maps = open_maps(pack, net, device=self._device) if net.frozen_blocks else None
         self._objective = Objective(self._net, self._loss)
         self._optimizer = make_optimizer(config.optimizer, self._objective)
         self._steps_per_epoch = max(1, len(self._train) // config.batch.size)
         self._step, self._best, self._best_epoch = 0, -math.inf, 0
         if resumed:
             self._load()
+        # After loading: a resumed run has no weights of its own before.
+        self._maps = open_maps(pack, self._net, device=self._device) if net.frozen_blocks else None
         self._step_of: nn.Module = self._objective
         if ranks.world > 1:
             # Statistics, centres and memory are computed alike on every rank.

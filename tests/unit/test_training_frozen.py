@@ -216,6 +216,18 @@ def test_a_run_trains_what_is_not_frozen_and_exports_a_network_of_images(
     assert np.abs(by_images[0] - by_images[-1]).max() > 0.1
 
 
+def test_a_resumed_run_goes_on_from_the_same_maps(pack: Pack, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=2)
+    Trainer(config, pack, tmp_path / "whole", resume=False).fit()
+    first = Trainer(config, pack, tmp_path / "cut", resume=False)
+    first._log.start(0)
+    first.fit_epoch()
+    Trainer(config, pack, tmp_path / "cut", resume=True).fit()
+    whole, cut = (load_checkpoint(tmp_path / name)["net"] for name in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    assert len(list(pack.root.glob("maps-*.npy"))) == 1
+
+
 def test_gradients_by_maps_are_those_by_images_and_frozen_blocks_get_none(pack: Pack) -> None:
     seen = images(pack)
     found = []

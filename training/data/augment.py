@@ -44,7 +44,7 @@ class AugmentPlan:
 
     @property
     def mirrored(self) -> Tensor:
-        """bool (B,): which images are mirrored; where nothing turns them by a right angle."""
+        """bool (B,): which images are mirrored, where none turns by a right angle or more."""
         return self.place_B23[:, 0, 0] < 0
 
     def rows(self, taken: slice) -> "AugmentPlan":

@@ -24,8 +24,8 @@ def both_maps(net: EmbeddingNet, images_BHW3: Tensor) -> Tensor:
     """
     blocks = frozen_blocks(net)
     pixels_B3HW = net.pixels(images_BHW3)
-    views = (blocks(net.scaled(view)) for view in (pixels_B3HW, pixels_B3HW.flip(3)))
-    return torch.stack(list(views), dim=1)
+    views = [blocks(net.scaled(view)) for view in (pixels_B3HW, pixels_B3HW.flip(3))]
+    return torch.stack(views, dim=1)
 
 
 class OfMaps(nn.Module):
